@@ -1,0 +1,64 @@
+# What people and CI run. `make` lists the targets; what takes more than three lines stands in scripts/ and local/.
+SHELL := bash
+CACHE := $(or $(ORCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kafka-orchestrator)
+# Outside the tree: every checkout and `make clean-cache` share one place.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+
+.PHONY: help demo test generate fmt lint unit examples charts dockerfile it it-kafka it-api e2e e2e-processes e2e-cluster \
+	cluster-up cluster-down clean-cache
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## Run the catalogue Objets.json on this machine, then once more with a failure; needs Rust and a C linker
+	@scripts/demo.sh
+
+test: ## Everything that this machine can test; ends with a table of what was skipped and how to enable it
+	@scripts/test.sh
+
+generate: ## Write what is made from the Rust types: the custom resources and their copy in the chart
+	cargo run --locked --quiet -p orch-crds --example generate
+
+fmt: ## Format the Rust sources
+	cargo fmt
+
+lint: ## Format, clippy and, where it is installed, shellcheck
+	@scripts/lint.sh
+
+unit: ## Tests that need no server
+	cargo test --locked --workspace
+
+examples: ## The Python worker's own tests, and every example file through `orch validate`
+	@scripts/examples.sh
+
+charts: ## Lint, golden renders, API schemas and RBAC of both charts
+	@scripts/charts.sh
+
+dockerfile: ## Build the final stages of the Dockerfile without a container engine; root, buildah, mmdebstrap
+	charts/tests/dockerfile.sh
+
+it: it-kafka it-api ## Tests against real servers: both of the next two
+
+it-kafka: ## Tests against a real broker, and against a secured one
+	@scripts/it.sh kafka
+
+it-api: ## Tests against a real Kubernetes API server
+	@scripts/it.sh api
+
+e2e: e2e-processes e2e-cluster ## Both of the next two
+
+e2e-processes: ## Operator, workers, broker and API server as processes of this machine
+	@scripts/e2e.sh processes
+
+e2e-cluster: ## The charts and pods in a cluster of its own, which is gone afterwards
+	@scripts/e2e.sh cluster
+
+cluster-up: ## A cluster and Kafka on this machine: kind where an engine answers, else a real node (root, Debian)
+	@local/up.sh
+
+cluster-down: ## Take it away again, and leave nothing
+	@local/down.sh
+
+clean-cache: ## Delete what is slow to make: Rust and Go builds, Kafka's jars, images
+	rm -rf $(foreach part,target node kafka rootfs images kube-schemas failed,"$(CACHE)/$(part)")

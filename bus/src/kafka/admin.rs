@@ -1,0 +1,309 @@
+//! Topics and positions, and the probe that says whether a broker answers. The functions on [`Core`] that are not
+//! `async` block: they run on threads of their own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::config::{KafkaConfig, refused};
+use super::context::{Context, Health, is_unknown_topic};
+use crate::{Bounds, BusError, Committed, TopicMismatch, TopicSpec};
+
+/// How long one question may take. A wrong password has to be named within 30 s.
+const ASK: Duration = Duration::from_secs(10);
+/// How long a topic may take to appear everywhere, or to go.
+const SETTLE: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long a probe waits, and the pause before the next one.
+const PROBE: Duration = Duration::from_secs(2);
+const PROBE_AGAIN: Duration = Duration::from_millis(500);
+/// A topic that nearly every cluster has; that it exists does not matter.
+const PROBE_TOPIC: &str = "__consumer_offsets";
+
+/// The clients for questions, shared by everything of a bus.
+pub(super) struct Core {
+    pub(super) config: KafkaConfig,
+    pub(super) health: Arc<Health>,
+    client: BaseConsumer<Context>,
+    admin: AdminClient<DefaultClientContext>,
+    closed: AtomicBool,
+}
+
+/// What the metadata says of a topic.
+struct Found {
+    partitions: usize,
+    /// Every partition has a leader.
+    ready: bool,
+}
+
+impl Core {
+    pub(super) fn new(config: KafkaConfig) -> Result<Arc<Self>, BusError> {
+        let health = Arc::new(Health::new(config.servers()));
+        let settings = config.client();
+        let client = settings.create_with_context(Context(health.clone())).map_err(|e| refused(&e))?;
+        // Nobody polls the log of the admin client: keep it empty.
+        let mut quiet = config.client();
+        quiet.set_log_level(RDKafkaLogLevel::Emerg);
+        let admin = quiet.create().map_err(|e| refused(&e))?;
+        let core = Arc::new(Self { config, health, client, admin, closed: AtomicBool::new(false) });
+        let watched = Arc::downgrade(&core);
+        spawn("kafka-probe", move || watch(&watched))?;
+        Ok(core)
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Asks when there is a suspicion, and serves the error callback.
+    fn probe(&self) {
+        if !self.health.is_suspect() {
+            let _ = self.client.poll(PROBE_AGAIN);
+            return;
+        }
+        let outcome = self.client.fetch_metadata(Some(PROBE_TOPIC), PROBE);
+        self.hear();
+        match outcome {
+            Ok(_) => self.health.answered(),
+            Err(error) => {
+                self.health.silent(&error);
+                let _ = self.client.poll(PROBE_AGAIN);
+            }
+        }
+    }
+
+    /// Serves what the error callback was not called for yet. A poll gives one event at most.
+    fn hear(&self) {
+        for _ in 0..50 {
+            let _ = self.client.poll(Duration::ZERO);
+        }
+    }
+
+    fn find(&self, topic: &str) -> Result<Option<Found>, BusError> {
+        let metadata = self.client.fetch_metadata(Some(topic), ASK).map_err(|error| {
+            self.hear();
+            self.health.explain(&error, topic)
+        })?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            Some(code) if is_unknown_topic(code) => Ok(None),
+            // It is there, and nothing more is known yet.
+            Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(Some(Found { partitions: 0, ready: false })),
+            Some(code) => Err(self.health.explain_code(code, topic, code.to_string())),
+            None => Ok(Some(Found { partitions: found.partitions().len(), ready: is_ready(found) })),
+        }
+    }
+
+    /// Number of partitions of a topic that exists.
+    pub(super) fn partitions(&self, topic: &str) -> Result<usize, BusError> {
+        self.find(topic)?
+            .map(|found| found.partitions)
+            .ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))
+    }
+
+    fn settle(&self, topic: &str, done: impl Fn(Option<Found>) -> bool, what: &str) -> Result<(), BusError> {
+        let deadline = Instant::now() + SETTLE;
+        while !done(self.find(topic)?) {
+            if Instant::now() > deadline {
+                return Err(BusError::Other(format!("topic `{topic}` {what} after {SETTLE:?}")));
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
+    }
+
+    /// Creates the topics and waits until they can be used.
+    async fn create(self: &Arc<Self>, specs: Vec<TopicSpec>) -> Result<(), BusError> {
+        if specs.is_empty() {
+            return Ok(());
+        }
+        let new: Vec<NewTopic<'_>> = specs.iter().map(new_topic).collect();
+        let options = AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK));
+        let outcomes = match self.admin.create_topics(&new, &options).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => return Err(self.health.explain(&error, &specs[0].name)),
+        };
+        for (topic, code) in outcomes.into_iter().filter_map(Result::err) {
+            // Somebody else was quicker: fine.
+            if code != RDKafkaErrorCode::TopicAlreadyExists {
+                return Err(self.health.explain_code(code, &topic, format!("cannot be created: {code}")));
+            }
+        }
+        drop(new);
+        blocking(self, move |core| {
+            specs.iter().try_for_each(|spec| {
+                core.settle(&spec.name, |found| found.is_some_and(|found| found.ready), "is not ready")
+            })
+        })
+        .await
+    }
+
+    pub(super) async fn ensure(
+        self: &Arc<Self>,
+        wanted: &[TopicSpec],
+        create: bool,
+    ) -> Result<Vec<TopicMismatch>, BusError> {
+        let specs = wanted.to_vec();
+        let found = blocking(self, move |core| {
+            specs.into_iter().map(|spec| Ok((core.find(&spec.name)?, spec))).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+        let (mut missing, mut existing, mut mismatches) = (Vec::new(), Vec::new(), Vec::new());
+        for (found, spec) in found {
+            match found {
+                Some(found) => {
+                    if found.partitions != spec.partitions.max(0) as usize {
+                        mismatches.push(mismatch(
+                            &spec,
+                            "partitions",
+                            found.partitions.to_string(),
+                            spec.partitions.to_string(),
+                        ));
+                    }
+                    existing.push(spec);
+                }
+                None if create => missing.push(spec),
+                None => return Err(BusError::UnknownTopic(spec.name)),
+            }
+        }
+        self.create(missing).await?;
+        mismatches.extend(self.compare_settings(&existing).await?);
+        Ok(mismatches)
+    }
+
+    async fn compare_settings(&self, specs: &[TopicSpec]) -> Result<Vec<TopicMismatch>, BusError> {
+        if specs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let resources: Vec<_> = specs.iter().map(|spec| ResourceSpecifier::Topic(&spec.name)).collect();
+        let options = AdminOptions::new().request_timeout(Some(ASK));
+        let described = self.admin.describe_configs(&resources, &options).await;
+        let described = described.map_err(|error| self.health.explain(&error, &specs[0].name))?;
+        let mut mismatches = Vec::new();
+        for (spec, described) in specs.iter().zip(described) {
+            let actual = described
+                .map_err(|code| self.health.explain_code(code, &spec.name, format!("settings: {code}")))?;
+            for (setting, wanted) in &spec.config {
+                let value = actual.get(setting).and_then(|entry| entry.value.clone()).unwrap_or_default();
+                if value != *wanted {
+                    mismatches.push(mismatch(spec, setting, value, wanted.clone()));
+                }
+            }
+        }
+        Ok(mismatches)
+    }
+
+    /// Deletes the topics and waits until they are gone.
+    pub(super) async fn delete(self: &Arc<Self>, topics: &[String]) -> Result<(), BusError> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let options = AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK));
+        let outcomes = match self.admin.delete_topics(&names, &options).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => return Err(self.health.explain(&error, names[0])),
+        };
+        for (topic, code) in outcomes.into_iter().filter_map(Result::err) {
+            if !is_unknown_topic(code) {
+                return Err(self.health.explain_code(code, &topic, format!("cannot be deleted: {code}")));
+            }
+        }
+        let topics = topics.to_vec();
+        blocking(self, move |core| {
+            topics.iter().try_for_each(|topic| core.settle(topic, |found| found.is_none(), "is not gone"))
+        })
+        .await
+    }
+
+    pub(super) fn list(&self, prefix: &str) -> Result<Vec<String>, BusError> {
+        let metadata = self.client.fetch_metadata(None, ASK).map_err(|error| {
+            self.hear();
+            self.health.explain(&error, prefix)
+        })?;
+        let names = metadata.topics().iter().filter(|topic| topic.error().is_none()).map(MetadataTopic::name);
+        let mut names: Vec<String> =
+            names.filter(|name| name.starts_with(prefix)).map(ToOwned::to_owned).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    pub(super) fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
+        let bounds = |partition| match self.client.fetch_watermarks(topic, partition as i32, ASK) {
+            Ok((low, high)) => Ok(Bounds { low, high }),
+            Err(error) => Err(self.health.explain(&error, topic)),
+        };
+        (0..self.partitions(topic)?).map(bounds).collect()
+    }
+
+    pub(super) fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError> {
+        let partitions = self.partitions(topic)?;
+        let consumer: BaseConsumer<Context> = self
+            .config
+            .reader(group)
+            .create_with_context(Context(self.health.clone()))
+            .map_err(|e| refused(&e))?;
+        let mut asked = TopicPartitionList::with_capacity(partitions);
+        asked.add_partition_range(topic, 0, partitions as i32 - 1);
+        let explain = |error| self.health.explain(&error, topic);
+        let answer = consumer.committed_offsets(asked, ASK).map_err(explain)?;
+        let mut positions = vec![None; partitions];
+        for element in answer.elements() {
+            element.error().map_err(explain)?;
+            if let Offset::Offset(offset) = element.offset() {
+                let committed = Committed { offset, metadata: element.metadata().to_owned() };
+                positions[element.partition() as usize] = Some(committed);
+            }
+        }
+        Ok(positions)
+    }
+}
+
+/// Probes until the bus is dropped.
+fn watch(core: &Weak<Core>) {
+    while let Some(core) = core.upgrade().filter(|core| !core.closed.load(Ordering::Acquire)) {
+        core.probe();
+    }
+}
+
+fn is_ready(topic: &MetadataTopic) -> bool {
+    !topic.partitions().is_empty() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+}
+
+fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {
+    let replication = TopicReplication::Fixed(spec.replication_factor.unwrap_or(-1));
+    let topic = NewTopic::new(&spec.name, spec.partitions, replication);
+    spec.config.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
+}
+
+fn mismatch(spec: &TopicSpec, setting: &str, actual: String, wanted: String) -> TopicMismatch {
+    TopicMismatch { topic: spec.name.clone(), setting: setting.to_owned(), actual, wanted }
+}
+
+/// Runs what blocks where it may.
+pub(super) async fn blocking<T: Send + 'static>(
+    core: &Arc<Core>,
+    work: impl FnOnce(&Core) -> Result<T, BusError> + Send + 'static,
+) -> Result<T, BusError> {
+    let core = core.clone();
+    match tokio::task::spawn_blocking(move || work(&core)).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(BusError::Other(format!("a call to Kafka ended early: {error}"))),
+    }
+}
+
+/// A named thread.
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), BusError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map(drop).map_err(|error| BusError::Other(format!("thread {name}: {error}")))
+}

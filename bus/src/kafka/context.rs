@@ -1,0 +1,142 @@
+//! What the clients say about the connection. librdkafka tells the reason of a failure (a wrong password, a certificate)
+//! only to the error callback: the calls themselves just time out.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::BusError;
+
+/// How the connection is, for all clients of a bus: they share servers and login.
+pub(super) struct Health {
+    servers: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last thing that a client said.
+    reason: Option<String>,
+    /// Something was said since the last probe.
+    suspect: bool,
+    /// What the last probe found.
+    trouble: Option<String>,
+}
+
+impl Health {
+    /// Suspect from the start, so that the first probe comes at once.
+    pub(super) fn new(servers: &str) -> Self {
+        let state = State { suspect: true, ..State::default() };
+        Self { servers: servers.to_owned(), state: Mutex::new(state) }
+    }
+
+    /// From an error callback.
+    pub(super) fn heard(&self, error: &KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka client");
+        let mut state = self.state();
+        state.suspect = true;
+        let general = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        // "All brokers are down" comes last and says least.
+        if !general || state.reason.is_none() {
+            state.reason = Some(reason.to_owned());
+        }
+    }
+
+    pub(super) fn is_suspect(&self) -> bool {
+        self.state().suspect
+    }
+
+    /// A broker answered.
+    pub(super) fn answered(&self) {
+        let mut state = self.state();
+        if let Some(trouble) = state.trouble.take() {
+            tracing::info!(servers = self.servers, was = trouble, "Kafka answers again");
+        }
+        *state = State::default();
+    }
+
+    /// No broker answered a probe.
+    pub(super) fn silent(&self, error: &KafkaError) {
+        let mut state = self.state();
+        let reason = state.reason.clone().unwrap_or_else(|| error.to_string());
+        if state.trouble.as_ref() != Some(&reason) {
+            tracing::warn!(servers = self.servers, error = reason, "Kafka is not reachable");
+        }
+        state.trouble = Some(reason);
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.state().trouble.clone()
+    }
+
+    /// The error of a call on `topic` in our words.
+    pub(super) fn explain(&self, error: &KafkaError, topic: &str) -> BusError {
+        match error.rdkafka_error_code() {
+            Some(code) => self.explain_code(code, topic, error.to_string()),
+            None => BusError::Other(error.to_string()),
+        }
+    }
+
+    pub(super) fn explain_code(&self, code: RDKafkaErrorCode, topic: &str, text: String) -> BusError {
+        use RDKafkaErrorCode as Code;
+        match code {
+            code if is_unknown_topic(code) => BusError::UnknownTopic(topic.to_owned()),
+            Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => BusError::TooLarge(topic.to_owned()),
+            Code::TopicAuthorizationFailed => BusError::Denied(format!("access to topic `{topic}`")),
+            Code::GroupAuthorizationFailed => {
+                BusError::Denied(format!("access to the consumer group on topic `{topic}`"))
+            }
+            Code::ClusterAuthorizationFailed => {
+                BusError::Denied(format!("access to the cluster, for topic `{topic}`"))
+            }
+            Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::MessageTimedOut
+            | Code::Authentication
+            | Code::SSL
+            | Code::Resolve
+            | Code::CoordinatorNotAvailable
+            | Code::WaitingForCoordinator => {
+                let reason = self.state().reason.clone().unwrap_or(text);
+                BusError::Unreachable { servers: self.servers.clone(), reason }
+            }
+            _ => BusError::Other(format!("topic `{topic}`: {text}")),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether it says that the topic, or the partition, does not exist.
+pub(super) fn is_unknown_topic(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
+}
+
+/// librdkafka's log lines repeat with every attempt to connect; what a person would act on is logged by [`Health`].
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    tracing::debug!(?level, facility, message, "librdkafka");
+}
+
+/// The context of clients that need nothing but health.
+#[derive(Clone)]
+pub(super) struct Context(pub(super) Arc<Health>);
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.heard(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+}
+
+impl ConsumerContext for Context {}

@@ -1,0 +1,384 @@
+//! The thread of a group member: polls, rebalances, commits, pauses.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::super::admin::Core;
+use super::super::config::refused;
+use super::super::context::{Health, is_unknown_topic, log};
+use super::super::message::Copier;
+use super::Shared;
+use super::committer::Committer;
+use crate::{BusError, Committed};
+
+/// Records that are read before the caller gets them.
+const BATCH: usize = 1000;
+/// The longest wait for records; also how soon a stop is noticed.
+const POLL: Duration = Duration::from_millis(50);
+/// The same while something else is waited for too: a hand-over, or room.
+const POLL_BUSY: Duration = Duration::from_millis(5);
+const COMMIT_EVERY: Duration = Duration::from_millis(100);
+/// A hand-over waits so long for work that is unfinished; below `max.poll.interval.ms`, when the broker would end it.
+const HAND_OVER: Duration = Duration::from_mins(4);
+/// While a hand-over waits there is a commit at least this often.
+const CHECK: Duration = Duration::from_secs(1);
+/// Limit of a question to the group's coordinator; asked again after it.
+const ASK: Duration = Duration::from_secs(5);
+/// Limit of the last commit.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
+
+/// A step of the group's protocol that waits for us.
+enum Rebalance {
+    Assign(TopicPartitionList),
+    Revoke { partitions: TopicPartitionList, since: Instant, lost: bool },
+}
+
+/// Receives the callbacks; all of them come on the thread that polls.
+struct GroupContext {
+    health: Arc<Health>,
+    /// The protocol's steps that the thread has not looked at yet.
+    asked: Mutex<VecDeque<Rebalance>>,
+    /// The consumer is being closed: answer the protocol at once.
+    closing: AtomicBool,
+}
+
+impl GroupContext {
+    fn asked(&self) -> MutexGuard<'_, VecDeque<Rebalance>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for GroupContext {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.health.heard(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    /// Only notes what is asked; the thread answers by `incremental_assign` or `incremental_unassign` later.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let assign = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Acquire) {
+            let answered = if assign {
+                consumer.incremental_assign(partitions)
+            } else {
+                consumer.incremental_unassign(partitions)
+            };
+            if let Err(error) = answered {
+                tracing::debug!(%error, "leaving the group");
+            }
+            return;
+        }
+        let partitions = partitions.clone();
+        let rebalance = if assign {
+            Rebalance::Assign(partitions)
+        } else {
+            Rebalance::Revoke { partitions, since: Instant::now(), lost: consumer.assignment_lost() }
+        };
+        self.asked().push_back(rebalance);
+    }
+}
+
+/// Everything that the thread has.
+pub(super) struct Thread {
+    core: Arc<Core>,
+    shared: Arc<Shared>,
+    committer: Committer,
+    consumer: Arc<BaseConsumer<GroupContext>>,
+    topic: String,
+    copier: Copier,
+    rebalances: VecDeque<Rebalance>,
+    committed_at: Instant,
+}
+
+impl Thread {
+    pub(super) fn new(
+        core: Arc<Core>,
+        shared: Arc<Shared>,
+        group: &str,
+        topic: String,
+    ) -> Result<Self, BusError> {
+        let (health, asked) = (core.health.clone(), Mutex::default());
+        let context = GroupContext { health, asked, closing: AtomicBool::new(false) };
+        let consumer: BaseConsumer<GroupContext> =
+            core.config.member(group).create_with_context(context).map_err(|e| refused(&e))?;
+        consumer.subscribe(&[&topic]).map_err(|error| core.health.explain(&error, &topic))?;
+        let consumer = Arc::new(consumer);
+        let committer = Committer::new(consumer.clone())?;
+        Ok(Self {
+            core,
+            shared,
+            committer,
+            consumer,
+            topic,
+            copier: Copier::default(),
+            rebalances: VecDeque::new(),
+            committed_at: Instant::now(),
+        })
+    }
+
+    /// Works until the caller is gone, then commits and leaves. The consumer is dropped here, which takes a while.
+    pub(super) fn run(mut self) -> Result<(), BusError> {
+        let outcome = self.work();
+        if let Err(error) = &outcome {
+            tracing::warn!(topic = self.topic, %error, "the group member ends");
+            self.shared.state().ended = Some(error.clone());
+            self.shared.changed.notify_one();
+        }
+        outcome.and(self.close())
+    }
+
+    fn work(&mut self) -> Result<(), BusError> {
+        loop {
+            let busy = {
+                let state = self.shared.state();
+                if state.stop {
+                    return Ok(());
+                }
+                !self.rebalances.is_empty() || state.shares.any_paused()
+            };
+            self.poll(if busy { POLL_BUSY } else { POLL })?;
+            self.note_commit();
+            self.rebalance()?;
+            self.commit();
+            self.pause_and_resume();
+        }
+    }
+
+    /// Reads what is there, at most [`BATCH`], and serves the callbacks.
+    fn poll(&mut self, mut wait: Duration) -> Result<(), BusError> {
+        let mut records = Vec::new();
+        while records.len() < BATCH {
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => { eprintln!("DBG {:?} {} {}", std::ptr::from_ref(self), rdkafka::Message::partition(&message), rdkafka::Message::offset(&message)); records.push(self.copier.copy(&message)); },
+                Some(Err(error)) => self.check(&error)?,
+                None => break,
+            }
+            wait = Duration::ZERO;
+        }
+        self.rebalances.append(&mut self.consumer.context().asked());
+        // Partitions that leave give no more from now on, even while an earlier step is waited for.
+        let leaving = self.rebalances.iter().filter_map(|step| match step {
+            Rebalance::Revoke { partitions, .. } => Some(numbers(partitions)),
+            Rebalance::Assign(_) => None,
+        });
+        let leaving: Vec<i32> = leaving.flatten().collect();
+        if records.is_empty() && leaving.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.shared.state();
+        for record in records {
+            state.shares.add(record);
+        }
+        for partition in leaving {
+            state.shares.begin_leaving(partition);
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    /// Most errors are the client's own business: it tries again.
+    fn check(&self, error: &KafkaError) -> Result<(), BusError> {
+        let Some(code) = error.rdkafka_error_code() else { return Ok(()) };
+        if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+            return Err(self.core.health.explain(error, &self.topic));
+        }
+        let denied = matches!(
+            code,
+            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed
+        );
+        // A broker that is just starting may not know the topic yet.
+        let gone = is_unknown_topic(code)
+            && matches!(self.core.partitions(&self.topic), Err(BusError::UnknownTopic(_)));
+        if denied || gone {
+            self.shared.state().error = Some(self.core.health.explain(error, &self.topic));
+            self.shared.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Answers the protocol's steps in their order, as far as they can be answered now.
+    fn rebalance(&mut self) -> Result<(), BusError> {
+        while let Some(step) = self.rebalances.pop_front() {
+            let unanswered = match step {
+                Rebalance::Assign(partitions) => self.assign(partitions)?,
+                Rebalance::Revoke { partitions, since, lost } => self.revoke(partitions, since, lost)?,
+            };
+            if let Some(step) = unanswered {
+                self.rebalances.push_front(step);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Resumes the partitions where their group left off; gives the step back when that cannot be found out now.
+    fn assign(&mut self, mut partitions: TopicPartitionList) -> Result<Option<Rebalance>, BusError> {
+        let answer = self.consumer.committed_offsets(partitions.clone(), ASK);
+        let positions = answer.and_then(|found| {
+            let position = |element: &TopicPartitionListElem<'_>| {
+                element.error()?;
+                Ok((element.partition(), element.offset(), element.metadata().to_owned()))
+            };
+            found.elements().iter().map(position).collect::<KafkaResult<Vec<_>>>()
+        });
+        let positions = match positions {
+            Ok(positions) => positions,
+            Err(error) if self.rebalances.is_empty() => {
+                tracing::debug!(topic = self.topic, %error, "the group's position is asked again");
+                return Ok(Some(Rebalance::Assign(partitions)));
+            }
+            // The next step takes them away again: what is read until then is dropped.
+            Err(_) => Vec::new(),
+        };
+        let mut state = self.shared.state();
+        for (partition, offset, metadata) in positions {
+            let committed = match offset {
+                Offset::Offset(offset) => Some(Committed { offset, metadata }),
+                _ => None,
+            };
+            let from = state.shares.begin(partition, committed.as_ref());
+            let from = from.map_or(Offset::Beginning, Offset::Offset);
+            // The element is there: the answer has the partitions of the question.
+            let _ = partitions.set_partition_offset(&self.topic, partition, from);
+        }
+        drop(state);
+        self.consumer
+            .incremental_assign(&partitions)
+            .map_err(|error| self.core.health.explain(&error, &self.topic))?;
+        tracing::debug!(topic = self.topic, partitions = ?numbers(&partitions), "assigned");
+        Ok(None)
+    }
+
+    /// Hands partitions over when their records are finished and committed; gives the step back until then.
+    fn revoke(
+        &mut self,
+        partitions: TopicPartitionList,
+        since: Instant,
+        lost: bool,
+    ) -> Result<Option<Rebalance>, BusError> {
+        let numbers = numbers(&partitions);
+        let mut state = self.shared.state();
+        let done = self.committer.is_idle() && numbers.iter().all(|number| state.shares.is_done(*number));
+        let overdue = since.elapsed() > HAND_OVER;
+        if !done && !lost && !overdue {
+            if self.committed_at.elapsed() > CHECK {
+                // A commit tells whether the group still counts us in.
+                state.shares.commit_again(numbers.first().copied().unwrap_or(0));
+            }
+            return Ok(Some(Rebalance::Revoke { partitions, since, lost }));
+        }
+        for number in &numbers {
+            if done { state.shares.end(*number) } else { state.shares.lose(*number) }
+        }
+        drop(state);
+        if !done {
+            tracing::warn!(topic = self.topic, partitions = ?numbers, lost, "partitions go while work is unfinished");
+        }
+        self.consumer
+            .incremental_unassign(&partitions)
+            .map_err(|error| self.core.health.explain(&error, &self.topic))?;
+        tracing::debug!(topic = self.topic, partitions = ?numbers, "handed over");
+        Ok(None)
+    }
+
+    /// One commit at a time: their order would not be certain otherwise.
+    fn commit(&mut self) {
+        let due = !self.rebalances.is_empty() || self.committed_at.elapsed() >= COMMIT_EVERY;
+        if !self.committer.is_idle() || !due {
+            return;
+        }
+        let commits = self.shared.state().shares.commits();
+        if !commits.is_empty() {
+            self.committed_at = Instant::now();
+            self.committer.begin(&self.topic, &commits);
+        }
+    }
+
+    fn note_commit(&mut self) {
+        let Some((Err(code), partitions)) = self.committer.ended() else { return };
+        tracing::debug!(topic = self.topic, %code, "a commit failed; it is repeated");
+        let mut state = self.shared.state();
+        for partition in partitions {
+            state.shares.commit_again(partition);
+        }
+        drop(state);
+        let expelled =
+            matches!(code, RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::IllegalGeneration);
+        if let Some(Rebalance::Revoke { lost, .. }) = self.rebalances.front_mut() {
+            // While a step waits librdkafka does not tell of another: the group went on without us.
+            *lost |= expelled;
+        }
+    }
+
+    fn pause_and_resume(&self) {
+        let (pause, resume) = self.shared.state().shares.pause_and_resume();
+        let list = |partitions: &[i32]| {
+            let mut list = TopicPartitionList::with_capacity(partitions.len());
+            for partition in partitions {
+                list.add_partition(&self.topic, *partition);
+            }
+            list
+        };
+        let paused = if pause.is_empty() { Ok(()) } else { self.consumer.pause(&list(&pause)) };
+        let resumed = if resume.is_empty() { Ok(()) } else { self.consumer.resume(&list(&resume)) };
+        if let Err(error) = paused.and(resumed) {
+            tracing::warn!(topic = self.topic, %error, "pausing a partition");
+        }
+    }
+
+    /// The last commit, then out of the group. What is unfinished goes to the other members.
+    fn close(mut self) -> Result<(), BusError> {
+        let deadline = Instant::now() + LAST_COMMIT;
+        self.committed_at -= COMMIT_EVERY;
+        let outcome = loop {
+            self.commit();
+            if self.committer.is_idle() {
+                break Ok(());
+            }
+            if Instant::now() > deadline {
+                let reason = "the last commit was not answered".to_owned();
+                break Err(BusError::Unreachable { servers: self.core.config.servers().to_owned(), reason });
+            }
+            // Records that come now are not wanted any more.
+            let _ = self.consumer.poll(POLL_BUSY);
+            self.note_commit();
+        };
+        self.consumer.context().closing.store(true, Ordering::Release);
+        self.rebalances.append(&mut self.consumer.context().asked());
+        for step in std::mem::take(&mut self.rebalances) {
+            let answered = match step {
+                Rebalance::Assign(partitions) => self.consumer.incremental_assign(&partitions),
+                Rebalance::Revoke { partitions, .. } => self.consumer.incremental_unassign(&partitions),
+            };
+            if let Err(error) = answered {
+                tracing::debug!(topic = self.topic, %error, "leaving the group");
+            }
+        }
+        outcome
+    }
+}
+
+fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
+    partitions.elements().iter().map(TopicPartitionListElem::partition).collect()
+}

@@ -1,0 +1,52 @@
+//! From librdkafka's messages to ours.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use rdkafka::Message as _;
+use rdkafka::message::{BorrowedMessage, Headers as _};
+
+use crate::{Message, reply_topic};
+
+/// Keys and values are copied into chunks of this size, so that a record costs no allocation of its own. A record that
+/// is kept keeps its chunk, hence no larger.
+const CHUNK: usize = 64 * 1024;
+
+/// Copies messages.
+#[derive(Default)]
+pub(super) struct Copier {
+    chunk: BytesMut,
+    /// The last one: it hardly ever changes.
+    reply_topic: Option<Arc<str>>,
+}
+
+impl Copier {
+    pub(super) fn copy(&mut self, message: &BorrowedMessage<'_>) -> Message {
+        Message {
+            partition: message.partition(),
+            offset: message.offset(),
+            time: message.timestamp().to_millis().unwrap_or(0),
+            key: self.bytes(message.key()),
+            value: self.bytes(message.payload()),
+            reply_topic: self.reply_topic(message),
+        }
+    }
+
+    fn bytes(&mut self, bytes: Option<&[u8]>) -> Bytes {
+        let bytes = bytes.unwrap_or_default();
+        if self.chunk.capacity() - self.chunk.len() < bytes.len() {
+            self.chunk = BytesMut::with_capacity(CHUNK.max(bytes.len()));
+        }
+        self.chunk.extend_from_slice(bytes);
+        self.chunk.split().freeze()
+    }
+
+    fn reply_topic(&mut self, message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
+        let headers = message.headers()?;
+        let found = reply_topic(headers.iter().filter_map(|header| Some((header.key, header.value?))))?;
+        if self.reply_topic.as_deref() != Some(found) {
+            self.reply_topic = Some(found.into());
+        }
+        self.reply_topic.clone()
+    }
+}

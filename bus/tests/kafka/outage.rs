@@ -1,0 +1,67 @@
+//! The broker goes away. `ORCH_TEST_KAFKA_RESTART` is a shell command that takes it away for a while and starts it
+//! again; without it only the broker that was never there is tested.
+
+use std::time::Duration;
+
+use orch_bus::kafka::{KafkaBus, KafkaConfig};
+use orch_bus::{Bus, BusError};
+use tokio::process::Command;
+
+use crate::suite::{finished, read, record, soon, take, token, tokens, topic, until, write};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_not_there_is_named() {
+    // Port 1 is nobody's.
+    let bus = KafkaBus::new(KafkaConfig::plain("127.0.0.1:1")).unwrap();
+    let error = soon("an error", bus.bounds("any")).await.unwrap_err();
+    assert!(matches!(&error, BusError::Unreachable { servers, .. } if servers == "127.0.0.1:1"), "{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
+    until("the trouble", || async { bus.trouble().filter(|text| text.contains("refused")) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_goes_on_after_an_outage() {
+    let Ok(command) = std::env::var("ORCH_TEST_KAFKA_RESTART") else {
+        println!("skipped: ORCH_TEST_KAFKA_RESTART is not set");
+        return;
+    };
+    let bus = KafkaBus::new(KafkaConfig::plain(&crate::servers())).unwrap();
+    let topic = topic(&bus, &crate::prefix("outage"), "all", 1).await;
+    let producer = bus.producer().await.unwrap();
+    let mut undelivered = producer.undelivered().unwrap();
+    let mut reader = bus.read(&topic, 0, 0).await.unwrap();
+    let mut member = bus.join(&topic, &topic).await.unwrap();
+    write(&*producer, &topic, 0, 0..100).await;
+    let mut seen = read(&mut *reader, 100).await;
+    // In work when the broker goes; finished while it is away, and some only after it is back.
+    let mut taken = take(&mut *member, 100, 100).await;
+
+    let mut restart = Command::new("sh").args(["-c", &command]).spawn().unwrap();
+    until("the trouble", || async { bus.trouble() }).await;
+    for record in &taken[..50] {
+        member.finish(0, record.offset);
+    }
+    producer.send((100..20_100).map(|at| record(&topic, 0, at)).collect());
+    assert!(restart.wait().await.unwrap().success());
+    until("the trouble to go", || async { bus.trouble().is_none().then_some(()) }).await;
+
+    soon("what waited to be written", producer.flush()).await.unwrap();
+    seen.extend(read(&mut *reader, 20_000).await);
+    assert!(seen.iter().enumerate().all(|(at, message)| token(message) == at as u64), "each once, in order");
+    for record in &taken[50..] {
+        member.finish(0, record.offset);
+    }
+    while taken.len() < 20_100 {
+        let records = take(&mut *member, 100, 100).await;
+        for record in &records {
+            member.finish(0, record.offset);
+        }
+        taken.extend(records);
+    }
+    assert_eq!(tokens(&taken).len(), 20_100, "what was in work was not given again");
+    until("the commit", || async { (finished(&bus, &topic, &topic, 0).await.len() == 20_100).then_some(()) })
+        .await;
+    assert!(undelivered.try_recv().is_err());
+    let _ = tokio::time::timeout(Duration::from_secs(10), member.leave()).await;
+    bus.delete_topics(&[topic]).await.unwrap();
+}

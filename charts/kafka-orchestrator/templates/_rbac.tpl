@@ -1,0 +1,62 @@
+{{/* The one list of what the operator may do at the API server, each verb with what the code does with it. The verbs
+     are those that the code uses: a test compares them with the API server's audit log, both ways. */}}
+{{- define "kafka-orchestrator.rules" -}}
+- apiGroups: [kafka-orchestrator.dev]
+  resources: [pipelineruns, pipelines]
+  verbs:
+  - get # reads one again where the cache may be behind, and the Pipeline that a run names
+  - list # fills the cache at the start
+  - watch # keeps the cache up to date
+  - patch # adds and removes the finalizer that guards the topics
+- apiGroups: [kafka-orchestrator.dev]
+  resources: [pipelineruns/status, pipelines/status]
+  verbs:
+  - patch # writes phase, counts and conditions
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs:
+  - get # reads what exists before it decides on replicas
+  - list # finds the workers of an owner, and those that are left over
+  - watch # follows their ready replicas
+  - create # a Deployment a stage
+  - patch # scales it, and brings it to the plan
+  - delete # when the run or Pipeline goes, before its topics
+- apiGroups: [""]
+  resources: [pods]
+  verbs:
+  - list # finds the idle workers of a stage that shrinks
+  - patch # sets their pod-deletion-cost, so that idle ones go first
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs:
+  - get # reads the objects that objectsFrom names
+  - create # the stage.json of a stage's workers
+  - patch # brings it to the plan
+  - delete # together with the Deployment
+- apiGroups: [""]
+  resources: [secrets]
+  verbs:
+  - get # reads the Kafka connection that kafka.secretRef names
+  - create # the Kafka connection of a stage's workers
+  - patch # brings it to the connection in force
+  - delete # together with the Deployment
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs:
+  - create # says what happened to a run or Pipeline
+  - patch # counts a repeated event instead of writing another
+{{- end -}}
+
+{{/* What leadership needs, in the release's own namespace only. */}}
+{{- define "kafka-orchestrator.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs:
+  - create # the first replica makes the Lease (a rule with resourceNames cannot allow that)
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ include "kafka-orchestrator.fullname" . }}]
+  verbs:
+  - get # sees who leads, and until when
+  - patch # takes, renews and releases it
+{{- end -}}

@@ -1,0 +1,151 @@
+//! `orch run FILE`.
+
+use std::sync::Arc;
+
+use orch_core::duration;
+use orch_core::engine::Orders;
+use orch_core::id::Millis;
+use orch_core::plan::RunPlan;
+use orch_crds::PipelineRun;
+use orch_crds::status::RunPhase;
+
+use crate::args::{ResourceFormat, RunArgs};
+use crate::commands::resource_text;
+use crate::convert;
+use crate::error::{CliError, Exit};
+use crate::input::{self, Input, Manifest};
+use crate::local::{self, KafkaAddress, Session};
+use crate::printer::Printer;
+use crate::progress::Progress;
+use crate::report::Report;
+
+/// The arguments, resolved.
+struct Options {
+    kafka: Option<KafkaAddress>,
+    fail: Vec<String>,
+    speed: f64,
+    max_in_flight: Option<u32>,
+    concurrency: Option<u32>,
+    timeout_ms: Option<Millis>,
+    output: Option<ResourceFormat>,
+}
+
+impl Options {
+    fn resolve(args: RunArgs) -> Result<Self, CliError> {
+        let speed = args.speed.unwrap_or(1.0);
+        if speed.is_nan() || speed <= 0.0 {
+            return Err(CliError::usage(
+                "--speed must be greater than 0",
+                "`--speed 10` makes simulated work ten times as fast",
+            ));
+        }
+        let timeout_ms = match &args.timeout {
+            None => None,
+            Some(text) => match duration::parse(text) {
+                Ok(ms) if ms > 0 => Some(ms),
+                Ok(_) => {
+                    return Err(CliError::usage("--timeout must be longer than 0s", "leave it out for none"));
+                }
+                Err(error) => return Err(CliError::usage(format!("--timeout: {error}"), "")),
+            },
+        };
+        if args.kafka_config.is_some() && args.kafka.is_none() {
+            return Err(CliError::usage("--kafka-config needs --kafka", ""));
+        }
+        let folder = args.kafka_config;
+        Ok(Self {
+            kafka: args.kafka.map(|servers| KafkaAddress { servers, folder }),
+            fail: args.fail,
+            speed,
+            max_in_flight: args.max_in_flight,
+            concurrency: args.concurrency,
+            timeout_ms,
+            output: args.output,
+        })
+    }
+}
+
+pub(super) fn execute(args: RunArgs, printer: &Printer) -> Result<Exit, CliError> {
+    let input = input::load(&args.input)?;
+    let options = Options::resolve(args)?;
+    let (session, mut run) = prepare(input, &options, printer)?;
+    let bus = local::connect(options.kafka.as_ref())?;
+    let created = orch_runner::now_ms();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::broken(format!("threads cannot be started: {error}"), ""))?;
+    let mut progress = Progress::new(printer);
+    let result = runtime.block_on(local::run(bus, &session, &mut progress));
+    progress.finish();
+    // Clients that block must not keep the program.
+    runtime.shutdown_background();
+    local::finished(&mut run, &session.uid, created, &session.plan, &result?);
+    show(&run, &session.plan, options.output, printer)
+}
+
+/// Everything that is decided before something happens.
+fn prepare(input: Input, options: &Options, printer: &Printer) -> Result<(Session, PipelineRun), CliError> {
+    let Input { file, name, manifest, graph } = input;
+    let mut graph = graph?;
+    let mut manifest = manifest;
+    local::fail(&options.fail, &mut graph.spec, manifest.as_mut());
+    let mut run = match manifest {
+        Some(Manifest { run, .. }) => run,
+        // The resource is only looked at when it is printed.
+        None if options.output.is_some() => convert::manifest(&name, &graph.spec)?.run,
+        None => PipelineRun::new(&name, orch_crds::PipelineRunSpec::default()),
+    };
+    let (plan, warnings) = input::checked(&file, graph)?;
+    printer.warnings(&warnings);
+    local::check_failing(&options.fail, &plan)?;
+    check_stages(&plan, options.kafka.is_some())?;
+    if let Some(ms) = options.timeout_ms {
+        run.spec.timeout = Some(format!("{ms}ms").as_str().into());
+    }
+    run.spec.max_in_flight = options.max_in_flight.or(run.spec.max_in_flight);
+    let session = Session {
+        name,
+        namespace: run.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        uid: local::new_uid(),
+        plan: Arc::new(plan),
+        orders: Orders {
+            cancel: run.spec.cancel,
+            timeout_ms: run.spec.timeout_ms(),
+            max_in_flight: run.spec.max_in_flight.unwrap_or(u32::MAX),
+        },
+        concurrency: options.concurrency,
+        speed: options.speed,
+        on_broker: options.kafka.is_some(),
+    };
+    Ok((session, run))
+}
+
+/// Without a broker nobody else's program can take part.
+fn check_stages(plan: &RunPlan, on_broker: bool) -> Result<(), CliError> {
+    match plan.stages.iter().find(|stage| local::is_external(stage)) {
+        Some(stage) if !on_broker => {
+            let problem = format!(
+                "stage `{}` is left to a program of yours (processor external), which cannot reach a run in memory",
+                stage.name
+            );
+            Err(CliError::usage(problem, "run it over a broker: --kafka HOST:PORT"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn show(
+    run: &PipelineRun,
+    plan: &RunPlan,
+    output: Option<ResourceFormat>,
+    printer: &Printer,
+) -> Result<Exit, CliError> {
+    let name = run.metadata.name.as_deref().unwrap_or_default();
+    let Some(status) = &run.status else { return Err(CliError::broken("the run has no status", "")) };
+    match output {
+        Some(format) => printer.data(&resource_text(run, format)?)?,
+        None => printer.data(&Report { name, status, plan: Some(plan), paint: printer.paint() }.summary())?,
+    }
+    Ok(if status.phase == RunPhase::Succeeded { Exit::Succeeded } else { Exit::Failed })
+}

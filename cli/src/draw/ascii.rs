@@ -1,0 +1,72 @@
+//! The graph for a terminal: level by level, each object with what it waits for.
+
+use std::fmt::Write as _;
+
+use orch_core::engine::ObjectPhase;
+
+use super::Drawing;
+
+/// More objects than anybody reads as text.
+const READABLE: usize = 200;
+/// Dependencies that are named before the rest is counted.
+const NAMED: usize = 8;
+/// Levels of a large graph that are listed.
+const LEVELS: usize = 40;
+
+pub(super) fn draw(drawing: &Drawing<'_>) -> String {
+    let levels = drawing.levels();
+    let objects: usize = levels.iter().map(Vec::len).sum();
+    let edges = drawing.edges().count();
+    let mut text =
+        format!("{}: {objects} objects, {edges} dependencies, {} levels\n", drawing.name, levels.len());
+    if objects > READABLE {
+        let _ = writeln!(
+            text,
+            "Too large to read as text; `-o dot`, `-o mermaid` and `-o json` have every object.\n"
+        );
+        for (n, level) in levels.iter().enumerate().take(LEVELS) {
+            let _ = writeln!(text, "level {}: {} objects", n + 1, level.len());
+        }
+        if levels.len() > LEVELS {
+            let _ = writeln!(text, "and {} more levels", levels.len() - LEVELS);
+        }
+        return text;
+    }
+    let title = |ix| format!("{} {}", drawing.id(ix), drawing.label(ix));
+    let width = drawing.nodes().map(|ix| title(ix).chars().count()).max().unwrap_or(0);
+    let stages = drawing.nodes().map(|ix| drawing.stage(ix).len()).max().unwrap_or(0);
+    for (n, level) in levels.iter().enumerate() {
+        let _ = writeln!(text, "\nlevel {}", n + 1);
+        for ix in level {
+            let gap = " ".repeat(width - title(*ix).chars().count());
+            let phase =
+                drawing.phase(*ix).map_or_else(String::new, |phase| format!("{:9}  ", phase.as_str()));
+            let line = format!(
+                "  {phase}{}{gap}  {:stages$}{}",
+                title(*ix),
+                drawing.stage(*ix),
+                waits_for(drawing, *ix)
+            );
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+    }
+    if let Some(failed) = drawing.nodes().find(|ix| drawing.phase(*ix) == Some(ObjectPhase::Failed)) {
+        let _ =
+            writeln!(text, "\n{} failed; `orch why` says what that means for an object.", drawing.id(failed));
+    }
+    text
+}
+
+fn waits_for(drawing: &Drawing<'_>, ix: orch_core::id::ObjectIx) -> String {
+    let dependencies = drawing.plan.graph.dependencies(ix);
+    if dependencies.is_empty() {
+        return String::new();
+    }
+    let named: Vec<&str> =
+        dependencies.iter().take(NAMED).map(|dependency| drawing.id(*dependency)).collect();
+    let more = match dependencies.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("  <- {}{more}", named.join(", "))
+}

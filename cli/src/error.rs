@@ -1,0 +1,131 @@
+//! Why a command did not do what it was asked to, with what a person does next.
+
+use std::io;
+use std::path::PathBuf;
+
+use orch_bus::BusError;
+use orch_core::finding::Finding;
+use thiserror::Error;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It was done; a run succeeded.
+    Succeeded,
+    /// It was not done; a run failed or was cancelled.
+    Failed,
+    /// The arguments or the input are not usable.
+    Invalid,
+}
+
+impl Exit {
+    /// The exit status.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Succeeded => 0,
+            Self::Failed => 1,
+            Self::Invalid => 2,
+        }
+    }
+}
+
+/// What went wrong.
+#[derive(Debug, Error)]
+pub(crate) enum CliError {
+    /// The arguments do not fit each other or the input.
+    #[error("{problem}")]
+    Usage {
+        /// What does not fit.
+        problem: String,
+        /// What to do; may be empty.
+        hint: String,
+    },
+    /// The input has faults: at least one.
+    #[error("`{input}` is refused: {} findings", findings.len())]
+    Refused {
+        /// The file or resource.
+        input: String,
+        /// Everything that is wrong with it.
+        findings: Vec<Finding>,
+    },
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something cannot be written.
+    #[error("cannot write {what}")]
+    Write {
+        /// What was to be written.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The bus did not do its part.
+    #[error("{doing}")]
+    Bus {
+        /// What was being done.
+        doing: String,
+        /// Why it failed.
+        source: BusError,
+    },
+    /// A Kubernetes API server refused something or did not answer.
+    #[error("{doing}")]
+    Cluster {
+        /// What was being done.
+        doing: String,
+        /// What to do; may be empty.
+        hint: String,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something else ended the command.
+    #[error("{problem}")]
+    Broken {
+        /// What happened.
+        problem: String,
+        /// What to do; may be empty.
+        hint: String,
+    },
+}
+
+impl CliError {
+    /// Arguments that do not fit.
+    pub(crate) fn usage(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { problem: problem.into(), hint: hint.into() }
+    }
+
+    /// Something else that ended the command.
+    pub(crate) fn broken(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Broken { problem: problem.into(), hint: hint.into() }
+    }
+
+    /// Findings of an input.
+    pub(crate) fn refused(input: impl Into<String>, findings: Vec<Finding>) -> Self {
+        Self::Refused { input: input.into(), findings }
+    }
+
+    /// How the program ends because of it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } | Self::Refused { .. } | Self::Read { .. } => Exit::Invalid,
+            Self::Write { .. } | Self::Bus { .. } | Self::Cluster { .. } | Self::Broken { .. } => {
+                Exit::Failed
+            }
+        }
+    }
+
+    /// What to do about it; empty when the message says it.
+    pub(crate) fn hint(&self) -> &str {
+        match self {
+            Self::Usage { hint, .. } | Self::Cluster { hint, .. } | Self::Broken { hint, .. } => hint,
+            Self::Bus { source: BusError::Unreachable { .. }, .. } => {
+                "check the address, and that the broker runs and advertises an address that this machine reaches"
+            }
+            Self::Refused { .. } | Self::Read { .. } | Self::Write { .. } | Self::Bus { .. } => "",
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! All output of the program. Data goes to standard output, everything else to standard error. It knows whether a
+//! person looks at a terminal, whether colours are wanted, and whether notes are.
+//!
+//! A reader that closes its end (`orch graph x | head`) has read enough: that is no error, and the rest is dropped.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use orch_core::finding::Finding;
+
+use crate::error::CliError;
+
+/// Findings that are listed at most.
+const LISTED: usize = 50;
+
+/// What a piece of text means, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// It went well.
+    Good,
+    /// It went wrong.
+    Bad,
+    /// Worth a look.
+    Caution,
+    /// A heading.
+    Strong,
+    /// Of less interest.
+    Faint,
+}
+
+/// Paints text, or leaves it as it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    /// No colours.
+    pub(crate) const OFF: Self = Self { on: false };
+
+    /// The text in the colour of its meaning.
+    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+        if !self.on {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Caution => "33",
+            Tone::Strong => "1",
+            Tone::Faint => "2",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// Where output goes and how much of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Printer {
+    quiet: bool,
+    colour_out: bool,
+    colour_err: bool,
+    terminal_err: bool,
+}
+
+impl Printer {
+    /// A printer on the standard streams; with `quiet` notes and progress are left out.
+    pub(crate) fn new(quiet: bool) -> Self {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let terminal_err = io::stderr().is_terminal();
+        Self {
+            quiet,
+            colour_out: colour && io::stdout().is_terminal(),
+            colour_err: colour && terminal_err,
+            terminal_err,
+        }
+    }
+
+    /// Whether progress is to be drawn as bars.
+    pub(crate) fn draws_bars(&self) -> bool {
+        self.terminal_err && !self.quiet
+    }
+
+    /// Whether notes are left out.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Colours of standard output.
+    pub(crate) fn paint(&self) -> Paint {
+        Paint { on: self.colour_out }
+    }
+
+    /// Writes data to standard output; a missing end of line is added.
+    pub(crate) fn data(&self, text: &str) -> Result<(), CliError> {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| {
+            let open = !text.is_empty() && !text.ends_with('\n');
+            if open { out.write_all(b"\n") } else { Ok(()) }
+        });
+        match written.and_then(|()| out.flush()) {
+            Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+                Err(CliError::Write { what: "to standard output".to_owned(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something that is no data.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            to_stderr(&format!("{text}\n"));
+        }
+    }
+
+    /// Says what may be wrong with an input that is accepted.
+    pub(crate) fn warnings(&self, warnings: &[Finding]) {
+        if self.quiet {
+            return;
+        }
+        let mut text = String::new();
+        for warning in warnings.iter().take(LISTED) {
+            let word = self.paint_err(Tone::Caution, "warning:");
+            let _ = writeln!(text, "{word} {warning}");
+        }
+        if warnings.len() > LISTED {
+            let _ = writeln!(text, "warning: and {} more", warnings.len() - LISTED);
+        }
+        to_stderr(&text);
+    }
+
+    /// Says why the command ends, with causes, findings and hints.
+    pub(crate) fn error(&self, error: &CliError) {
+        let word = self.paint_err(Tone::Bad, "error:");
+        let mut text = match error {
+            CliError::Refused { findings, input } => self.refusal(&word, input, findings),
+            other => format!("{word} {other}\n"),
+        };
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let _ = writeln!(text, "  because: {cause}");
+            source = cause.source();
+        }
+        if !error.hint().is_empty() {
+            let _ = write!(text, "\n{}", self.hint(error.hint()));
+        }
+        to_stderr(&text);
+    }
+
+    fn refusal(&self, word: &str, input: &str, findings: &[Finding]) -> String {
+        if let [finding] = findings {
+            let mut text = format!("{word} {}: {}\n", placed(input, finding), finding.problem);
+            if !finding.remedy.is_empty() {
+                let _ = write!(text, "\n{}", self.hint(&finding.remedy));
+            }
+            return text;
+        }
+        let mut text = format!("{word} `{input}` is refused: {} findings\n\n", findings.len());
+        for finding in findings.iter().take(LISTED) {
+            let _ = writeln!(text, "  {}: {}", finding.place, finding.problem);
+            if !finding.remedy.is_empty() {
+                let _ = write!(text, "    {}", self.hint(&finding.remedy));
+            }
+        }
+        if findings.len() > LISTED {
+            let _ = writeln!(text, "  and {} more", findings.len() - LISTED);
+        }
+        text
+    }
+
+    fn hint(&self, text: &str) -> String {
+        format!("{} {text}\n", self.paint_err(Tone::Good, "hint:"))
+    }
+
+    fn paint_err(&self, tone: Tone, text: &str) -> String {
+        Paint { on: self.colour_err }.paint(tone, text)
+    }
+}
+
+/// The place of a finding, after the name of the file where the place does not begin with it.
+fn placed(input: &str, finding: &Finding) -> String {
+    let place = &finding.place.0;
+    if place.is_empty() {
+        input.to_owned()
+    } else if place.starts_with(input) {
+        place.clone()
+    } else {
+        format!("{input}: {place}")
+    }
+}
+
+fn to_stderr(text: &str) {
+    // Whoever closed standard error does not want to read it.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

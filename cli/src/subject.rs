@@ -1,0 +1,77 @@
+//! What `graph`, `why` and `status` are about: a file, or a run in the cluster. Either way everything is answered from
+//! the resources alone.
+
+use std::path::Path;
+
+use orch_core::finding::Finding;
+use orch_core::plan::RunPlan;
+use orch_crds::PipelineRun;
+use orch_crds::status::PipelineRunStatus;
+
+use crate::args::{InputArgs, SubjectArgs};
+use crate::error::CliError;
+use crate::input::{self, Input};
+
+/// A run with its graph.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// Name of the run.
+    pub name: String,
+    /// The resource, where there is one.
+    pub run: Option<PipelineRun>,
+    /// The checked graph, or why there is none.
+    pub plan: Result<RunPlan, CliError>,
+    /// What is worth knowing about the graph.
+    pub warnings: Vec<Finding>,
+}
+
+impl Subject {
+    /// From a file that was read.
+    pub(crate) fn of_input(input: Input) -> Self {
+        let Input { file, name, manifest, graph } = input;
+        let (plan, warnings) = match graph.and_then(|graph| input::checked(&file, graph)) {
+            Ok((plan, warnings)) => (Ok(plan), warnings),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        Self { name, run: manifest.map(|manifest| manifest.run), plan, warnings }
+    }
+
+    /// The status, where the run has one.
+    pub(crate) fn status(&self) -> Option<&PipelineRunStatus> {
+        self.run.as_ref()?.status.as_ref()
+    }
+
+    /// One letter an object in plan order, where the status has them.
+    pub(crate) fn letters(&self) -> Option<String> {
+        // A map that this version cannot read is as good as none.
+        self.status()?.phase_map.as_ref()?.decode().ok()
+    }
+}
+
+/// Finds what the arguments mean.
+pub(crate) fn find(args: &SubjectArgs) -> Result<Subject, CliError> {
+    let path = Path::new(&args.subject);
+    let looks_like_a_file = args.subject == "-" || args.subject.contains(['/', '.']);
+    if path.is_file() || looks_like_a_file {
+        let input = InputArgs { file: path.to_owned(), choice: args.choice.clone() };
+        return Ok(Subject::of_input(input::load(&input)?));
+    }
+    in_cluster(args)
+}
+
+#[cfg(feature = "cluster")]
+fn in_cluster(args: &SubjectArgs) -> Result<Subject, CliError> {
+    let manifest = crate::cluster::fetch(&args.cluster, &args.subject)?;
+    let graph = manifest.graph(&args.subject);
+    let name = args.subject.clone();
+    Ok(Subject::of_input(Input { file: name.clone(), name, manifest: Some(manifest), graph }))
+}
+
+#[cfg(not(feature = "cluster"))]
+fn in_cluster(args: &SubjectArgs) -> Result<Subject, CliError> {
+    let problem = format!("there is no file `{}`", args.subject);
+    Err(CliError::usage(
+        problem,
+        "this build of orch has no cluster commands: a name of a run means nothing to it",
+    ))
+}

@@ -1,0 +1,69 @@
+//! Tables as text: the first column and texts to the left, numbers to the right.
+
+use crate::printer::{Paint, Tone};
+
+/// One cell.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    text: String,
+    right: bool,
+    tone: Option<Tone>,
+}
+
+impl Cell {
+    /// A text.
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), right: false, tone: None }
+    }
+
+    /// A number, or a word above numbers.
+    pub(crate) fn number(number: impl ToString) -> Self {
+        Self { text: number.to_string(), right: true, tone: None }
+    }
+
+    /// The cell with the colour of its meaning.
+    pub(crate) fn tone(self, tone: Tone) -> Self {
+        Self { tone: Some(tone), ..self }
+    }
+
+    /// The cell with the colour of its meaning when `condition` holds.
+    pub(crate) fn tone_if(self, condition: bool, tone: Tone) -> Self {
+        if condition { self.tone(tone) } else { self }
+    }
+}
+
+/// The rows as lines, each indented by two spaces.
+pub(crate) fn render(rows: &[Vec<Cell>], paint: Paint) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let gap = " ".repeat(width - cell.text.chars().count());
+            let shown = cell.tone.map_or_else(|| cell.text.clone(), |tone| paint.paint(tone, &cell.text));
+            line.push_str("  ");
+            line.push_str(&if cell.right { format!("{gap}{shown}") } else { format!("{shown}{gap}") });
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [
+            vec![Cell::text("STAGE"), Cell::number("TOTAL"), Cell::text("NOTE")],
+            vec![Cell::text("été"), Cell::number(7), Cell::text("")],
+        ];
+        assert_eq!(render(&rows, Paint::OFF), "  STAGE  TOTAL  NOTE\n  été        7\n");
+    }
+}

@@ -1,0 +1,75 @@
+//! `status` and `why`, from resources alone.
+
+use crate::program::{assert_said, file, orch, orch_in};
+
+/// The failing example after a run, as `kubectl get -o json` would print it.
+fn failed_run() -> tempfile::TempDir {
+    let said = orch(&["run", "examples/objects/failing.yaml", "--speed", "20", "-o", "json"]);
+    assert_eq!(said.status, 1, "{}", said.err);
+    file("run.json", &said.out)
+}
+
+#[test]
+fn o8_why_names_the_root_cause_and_not_the_nearest_parent() {
+    let folder = failed_run();
+    let why = |id| orch_in(folder.path(), &["why", "run.json", id]);
+    assert_said!(why("3005"), @"");
+    assert_said!(why("2005"), @"");
+    assert_said!(why("9"), @"");
+    let loaded = why("3004");
+    assert!(
+        loaded.out.contains("3004 SupplierScorecard (application): Loaded\nIt was loaded at 20"),
+        "{}",
+        loaded.out
+    );
+}
+
+#[test]
+fn why_of_a_file_that_was_not_run_says_so() {
+    assert_said!(orch(&["why", "examples/objects/small.yaml", "3005"]), @"");
+}
+
+#[test]
+fn status_shows_slowest_objects_critical_path_and_failures() {
+    let folder = failed_run();
+    let said = orch_in(folder.path(), &["status", "run.json"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    for part in [
+        "objects-failing: Failed in ",
+        "  application      3       1       0        2",
+        "1 object failed:\n  2005 Projects_Std: SimulatedFailure: ",
+        "3 objects are blocked:\n  by 2005: 3000, 3001, 3005",
+        "slowest objects:\n",
+        "critical path, ",
+    ] {
+        assert!(said.out.contains(part), "{part}\n{}", said.out);
+    }
+    let path = said.out.split("critical path").nth(1).unwrap();
+    for id in ["1008", "2008", "3004"] {
+        assert!(path.contains(id), "{}", said.out);
+    }
+}
+
+#[test]
+fn status_of_what_was_not_run_says_what_to_do() {
+    assert_said!(orch(&["status", "examples/objects/small.yaml"]), @"");
+}
+
+#[test]
+fn graph_shows_phases_of_a_run() {
+    let folder = failed_run();
+    assert_said!(orch_in(folder.path(), &["graph", "run.json"]), @"");
+    let dot = orch_in(folder.path(), &["graph", "run.json", "-o", "dot"]).out;
+    assert!(
+        dot.contains(r##""2005" [label="Projects_Std", class="standardize", fillcolor="#fca5a5"];"##),
+        "{dot}"
+    );
+}
+
+#[test]
+fn completion_scripts_name_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let said = orch(&["completion", shell]);
+        assert!(said.status == 0 && said.out.contains("validate"), "{shell}");
+    }
+}

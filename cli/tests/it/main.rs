@@ -1,0 +1,10 @@
+//! The real program: arguments in, exit status, standard output and standard error out. A module a subject:
+//! `run` ends of local runs, `bad_input` what is refused and how it is said, `convert` resources, `graph` drawings,
+//! `ask` status and why. Texts are snapshots beside the test; volatile parts are filtered by `program`.
+
+mod ask;
+mod bad_input;
+mod convert;
+mod graph;
+mod program;
+mod run;

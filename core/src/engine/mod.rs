@@ -1,0 +1,27 @@
+//! The engine of one run: `fold` says what the log means, [`decide`] what to do next. Both are pure.
+//!
+//! The state is the fold of the run's records in the events topic and of nothing else, live and in recovery alike.
+//! What has been published is bookkeeping of the leader ([`Dispatch`]) and comes back from the ready topics.
+
+// `state` and `stage` are both words of this subject.
+#![allow(clippy::similar_names)]
+
+mod backoff;
+mod decide;
+mod dispatch;
+mod event;
+mod fold;
+mod invariants;
+mod project;
+mod state;
+mod window;
+
+pub use backoff::backoff;
+pub use decide::{Append, Effects, Orders, Publish, decide, is_over};
+pub use dispatch::{Dispatch, Publication};
+pub use event::{Event, Failure, OperatorReason, Record, RunEnd};
+pub use fold::{Changes, Refused};
+pub use invariants::invariants;
+pub use project::{Counts, Detail, FailureView, ObjectPhase, ObjectView, RunPhase, RunView, project};
+pub use state::{Cell, FailedAttempt, Phase, PhaseCounts, RunState};
+pub use window::{Window, replicas_wanted, share};

@@ -1,0 +1,194 @@
+//! Turns a resource into the core's [`RunSpec`]. Pure: what the resource names was fetched before.
+//!
+//! Checks again what the API server checks by schema and CEL, all of it at once, because a local run has no API
+//! server. Names, ranges and policies are checked by [`orch_core::plan`], which comes next.
+
+mod checks;
+mod objects;
+mod stages;
+
+use orch_core::finding::{Finding, FindingKind};
+use orch_core::id::{self, Millis};
+use orch_core::spec::{self as core, RunSpec};
+
+use crate::chunk::Chunk;
+use crate::pipeline::{DeletionPolicy, PipelineSpec};
+use crate::pipeline_run::{FailurePolicy, PipelineRunSpec, TargetsSpec, UndefinedDependencies};
+use crate::stage::StageSpec;
+use checks::Checks;
+
+/// Longest name of a PipelineRun or Pipeline.
+pub const MAX_NAME: usize = 48;
+
+/// Most JSON that `spec.objects` may hold in a cluster: `kubectl apply` keeps a second copy in an annotation of at most
+/// 256 KiB.
+pub const MAX_INLINE_BYTES: usize = 200 << 10;
+
+/// A run as the core wants it, and what is worth knowing about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converted {
+    /// The run before the checks of its graph.
+    pub spec: RunSpec,
+    /// Findings that refuse nothing.
+    pub warnings: Vec<Finding>,
+}
+
+/// The run as the core wants it, or everything that is wrong with it. `pipeline` is the one that `pipelineRef` names;
+/// `chunks` are those of `objectsFrom`, in its order.
+pub fn run_spec(
+    run: &PipelineRunSpec,
+    pipeline: Option<&PipelineSpec>,
+    chunks: &[Chunk],
+) -> Result<Converted, Vec<Finding>> {
+    let mut checks = Checks::default();
+    check_run(run, &mut checks);
+    let stages = match (&run.stages, &run.pipeline_ref, pipeline) {
+        (Some(stages), None, _) => stages::stages(stages, "spec.stages", &mut checks),
+        (None, Some(_), Some(pipeline)) => {
+            stages::stages(&pipeline.stages, "Pipeline.spec.stages", &mut checks)
+        }
+        (None, Some(name), None) => {
+            checks.refuse("spec.pipelineRef", format!("there is no Pipeline `{}`", name.name), "");
+            Vec::new()
+        }
+        (Some(_), Some(_), _) | (None, None, _) => {
+            checks.refuse("spec", "a run has either stages or pipelineRef", "");
+            Vec::new()
+        }
+    };
+    let mut spec = RunSpec {
+        stages,
+        targets: targets(run.targets.as_ref(), &mut checks),
+        undefined_dependencies: run.undefined_dependencies.into(),
+        failure_policy: run.failure_policy.into(),
+        ..RunSpec::default()
+    };
+    objects::add_inline(run.objects.as_deref().unwrap_or_default(), &mut spec, &mut checks);
+    if chunks.len() != run.objects_from.as_ref().map_or(0, Vec::len) {
+        checks.refuse("spec.objectsFrom", "not every ConfigMap was fetched", "");
+    }
+    let mut warnings = Vec::new();
+    for chunk in chunks {
+        warnings.extend(objects::add_chunk(chunk, &mut spec, &mut checks));
+    }
+    checks.finish(Converted { spec, warnings })
+}
+
+/// The stages of a Pipeline as the core wants them, or everything that is wrong with them.
+pub fn pipeline_stages(pipeline: &PipelineSpec) -> Result<Vec<core::StageSpec>, Vec<Finding>> {
+    let mut checks = Checks::default();
+    let stages = stages::stages(&pipeline.stages, "spec.stages", &mut checks);
+    checks.finish(stages)
+}
+
+/// What is wrong with the name of a PipelineRun or Pipeline.
+pub fn check_name(name: &str) -> Option<Finding> {
+    let problem = || format!("`{name}` is no DNS label of at most {MAX_NAME} characters");
+    let remedy = "use lower-case letters, digits and inner dashes";
+    (!id::is_dns_label(name, MAX_NAME))
+        .then(|| Finding::new(FindingKind::InvalidName, "metadata.name", problem(), remedy))
+}
+
+/// What is wrong with the size of `spec.objects` in a cluster; a local run takes any.
+pub fn check_inline_size(run: &PipelineRunSpec) -> Option<Finding> {
+    let bytes =
+        run.objects.as_ref().map_or(0, |objects| serde_json::to_string(objects).map_or(0, |text| text.len()));
+    let problem = || {
+        format!("{} KiB of JSON, at most {} KiB fit into the resource", bytes >> 10, MAX_INLINE_BYTES >> 10)
+    };
+    let remedy = "`orch convert` and `orch submit` write objects into ConfigMaps that objectsFrom names";
+    (bytes > MAX_INLINE_BYTES).then(|| Finding::new(FindingKind::TooLarge, "spec.objects", problem(), remedy))
+}
+
+impl PipelineRunSpec {
+    /// `spec.timeout` in milliseconds.
+    pub fn timeout_ms(&self) -> Option<Millis> {
+        self.timeout.as_ref().and_then(|timeout| timeout.millis().ok())
+    }
+
+    /// What becomes of the topics that belong to this run alone.
+    pub fn deletion_policy(&self) -> DeletionPolicy {
+        self.deletion_policy.unwrap_or_default()
+    }
+
+    /// Whether the operator creates the topics of this run's own stages.
+    pub fn creates_topics(&self) -> bool {
+        self.topics.unwrap_or_default().create
+    }
+
+    /// Name of the Secret with the Kafka connection of this run's own stages.
+    pub fn kafka_secret(&self) -> Option<&str> {
+        self.kafka.as_ref().map(|kafka| kafka.secret_ref.name.as_str())
+    }
+}
+
+impl PipelineSpec {
+    /// What becomes of the topics.
+    pub fn deletion_policy(&self) -> DeletionPolicy {
+        self.deletion_policy.unwrap_or_default()
+    }
+
+    /// Whether the operator creates the topics.
+    pub fn creates_topics(&self) -> bool {
+        self.topics.unwrap_or_default().create
+    }
+
+    /// Name of the Secret with the Kafka connection.
+    pub fn kafka_secret(&self) -> Option<&str> {
+        self.kafka.as_ref().map(|kafka| kafka.secret_ref.name.as_str())
+    }
+}
+
+impl StageSpec {
+    /// Whether the work is left to somebody else's program: a topic and no Deployment.
+    pub fn is_external(&self) -> bool {
+        self.processor.external.is_some()
+    }
+}
+
+impl From<UndefinedDependencies> for core::UndefinedPolicy {
+    fn from(policy: UndefinedDependencies) -> Self {
+        match policy {
+            UndefinedDependencies::Reject => Self::Reject,
+            UndefinedDependencies::AssumeLoaded => Self::AssumeLoaded,
+            UndefinedDependencies::Run => Self::Run,
+        }
+    }
+}
+
+impl From<FailurePolicy> for core::FailurePolicy {
+    fn from(policy: FailurePolicy) -> Self {
+        match policy {
+            FailurePolicy::ContinueIndependent => Self::ContinueIndependent,
+            FailurePolicy::FailFast => Self::FailFast,
+        }
+    }
+}
+
+/// Rules of the spec that no part of it shows alone.
+fn check_run(run: &PipelineRunSpec, checks: &mut Checks) {
+    if run.objects.is_none() && run.objects_from.is_none() {
+        checks.refuse("spec", "a run has objects or objectsFrom", "");
+    }
+    let of_own_topics = run.kafka.is_some() || run.topics.is_some() || run.deletion_policy.is_some();
+    if run.pipeline_ref.is_some() && of_own_topics {
+        let problem = "kafka, topics and deletionPolicy are the Pipeline's";
+        checks.refuse("spec", problem, "leave them out with pipelineRef");
+    }
+    checks.timeout(&"spec", "timeout", run.timeout.as_ref());
+    if run.max_in_flight == Some(0) {
+        checks.refuse("spec.maxInFlight", "with 0 nothing would ever start", "leave it out for no limit");
+    }
+}
+
+fn targets(targets: Option<&TargetsSpec>, checks: &mut Checks) -> core::Targets {
+    match targets.map(|targets| (&targets.ids, &targets.stage)) {
+        None => core::Targets::All,
+        Some((Some(ids), None)) => core::Targets::Ids(ids.clone()),
+        Some((None, Some(stage))) => core::Targets::Stage(stage.clone()),
+        Some((Some(_), Some(_)) | (None, None)) => {
+            checks.refuse("spec.targets", "targets is exactly one of ids and stage", "");
+            core::Targets::All
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What the engine's projection becomes in the status. The operator and `orch run -o json` share it, so that a run
+//! looks the same wherever it ran.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+use orch_core::duration;
+use orch_core::engine::{self, FailureView, ObjectView, RunView};
+use orch_core::id::{Millis, StageName};
+use orch_core::plan::RunPlan;
+
+use crate::condition::{progressing, succeeded, types};
+use crate::status::{
+    Counts, MAX_LOG_TAIL, MAX_MESSAGE, MAX_REASON, MAX_WORKER, ObjectFailure, ObjectPhase, ObjectStatus,
+    PhaseMap, PipelineRunStatus, RunPhase, StageStatus, clip, timestamp,
+};
+
+/// What the projection does not know of a stage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StageFacts {
+    /// Its ready topic.
+    pub topic: String,
+    /// Workers that are wanted now.
+    pub replicas: u32,
+}
+
+/// Writes everything that follows from the run's records into `status`, the conditions `Progressing` and `Succeeded`
+/// included. `stage` gives what stands elsewhere.
+pub fn fill(
+    status: &mut PipelineRunStatus,
+    view: &RunView,
+    plan: &RunPlan,
+    stage: impl Fn(&StageName) -> StageFacts,
+    now: Millis,
+) {
+    status.phase = match view.phase {
+        engine::RunPhase::Pending => RunPhase::Pending,
+        engine::RunPhase::Running => RunPhase::Running,
+        engine::RunPhase::Succeeded => RunPhase::Succeeded,
+        engine::RunPhase::Failed => RunPhase::Failed,
+        engine::RunPhase::Cancelled => RunPhase::Cancelled,
+    };
+    status.counts = counts(&view.counts);
+    status.progress = Some(format!("{}/{}", status.counts.loaded, status.counts.total));
+    status.stages = plan
+        .stages
+        .iter()
+        .zip(&view.stages)
+        .map(|(plan, of_stage)| {
+            let StageFacts { topic, replicas } = stage(&plan.name);
+            StageStatus { name: plan.name.as_str().to_owned(), topic, replicas, counts: counts(of_stage) }
+        })
+        .collect();
+    status.objects = view.objects.iter().map(|object| object_status(plan, object)).collect();
+    status.failures = view.failures.iter().map(|failure| object_failure(plan, failure)).collect();
+    // Letters are ASCII by construction.
+    status.phase_map = Some(PhaseMap::encode(&String::from_utf8_lossy(&view.letters)));
+    status.start_time = view.started_at.and_then(timestamp);
+    status.completion_time = view.ended_at.and_then(timestamp);
+    status.duration = view.started_at.zip(view.ended_at).map(|(start, end)| duration::display(end - start));
+    status.epoch = Some(view.epoch);
+    status.plan_digest = Some(plan.digest.clone());
+    progress_conditions(status, view, now);
+}
+
+fn progress_conditions(status: &mut PipelineRunStatus, view: &RunView, now: Millis) {
+    let summary = summary(&status.counts);
+    let (moving, why_moving) = match view.phase {
+        engine::RunPhase::Pending => ("False", progressing::WAITING),
+        engine::RunPhase::Running => ("True", progressing::RUNNING),
+        engine::RunPhase::Succeeded | engine::RunPhase::Failed | engine::RunPhase::Cancelled => {
+            ("False", progressing::FINISHED)
+        }
+    };
+    let (ended_well, why) = match (view.phase, view.reason) {
+        (engine::RunPhase::Pending, _) => ("Unknown", succeeded::PENDING),
+        (engine::RunPhase::Running, _) => ("Unknown", succeeded::RUNNING),
+        (engine::RunPhase::Succeeded, _) => ("True", succeeded::ALL_LOADED),
+        (engine::RunPhase::Cancelled, _) => ("False", succeeded::CANCELLED),
+        (engine::RunPhase::Failed, Some("DeadlineExceeded")) => ("False", succeeded::DEADLINE_EXCEEDED),
+        (engine::RunPhase::Failed, Some("PlanChanged")) => ("False", succeeded::PLAN_CHANGED),
+        (engine::RunPhase::Failed, _) => ("False", succeeded::OBJECTS_FAILED),
+    };
+    set_condition(&mut status.conditions, (types::PROGRESSING, moving, why_moving), "", now);
+    set_condition(&mut status.conditions, (types::SUCCEEDED, ended_well, why), &summary, now);
+}
+
+/// `40 of 42 loaded, 1 failed, 1 blocked`: what is not there is not named. Of a live run only what has ended counts,
+/// so that the text of a condition does not change with every record.
+fn summary(counts: &Counts) -> String {
+    if counts.loaded + counts.failed + counts.blocked + counts.cancelled < counts.total {
+        return String::new();
+    }
+    let mut text = format!("{} of {} loaded", counts.loaded, counts.total);
+    for (count, what) in
+        [(counts.failed, "failed"), (counts.blocked, "blocked"), (counts.cancelled, "cancelled")]
+    {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    text
+}
+
+/// Sets a condition (type, status, reason). The time of the last transition stays when the status does.
+pub fn set_condition(
+    conditions: &mut Vec<Condition>,
+    (type_, status, reason): (&str, &str, &str),
+    message: &str,
+    now: Millis,
+) {
+    let message = clip(message, 8_192);
+    let existing = conditions.iter_mut().find(|condition| condition.type_ == type_);
+    if let Some(condition) = existing {
+        if condition.status != status {
+            condition.last_transition_time = time(now);
+        }
+        condition.status = status.to_owned();
+        condition.reason = reason.to_owned();
+        condition.message = message;
+        return;
+    }
+    conditions.push(Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        last_transition_time: time(now),
+        observed_generation: None,
+    });
+    let order = |type_: &str| types::OF_A_RUN.iter().position(|known| *known == type_).unwrap_or(usize::MAX);
+    conditions.sort_by_key(|condition| order(&condition.type_));
+}
+
+fn time(now: Millis) -> Time {
+    Time(Timestamp::from_second(now.div_euclid(1_000)).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+fn counts(counts: &engine::Counts) -> Counts {
+    use engine::ObjectPhase as Phase;
+    Counts {
+        total: counts.total(),
+        pending: counts.of(Phase::Pending),
+        ready: counts.of(Phase::Ready),
+        queued: counts.of(Phase::Queued),
+        running: counts.of(Phase::Running),
+        retrying: counts.of(Phase::Retrying),
+        loaded: counts.of(Phase::Loaded),
+        failed: counts.of(Phase::Failed),
+        blocked: counts.of(Phase::Blocked),
+        cancelled: counts.of(Phase::Cancelled),
+    }
+}
+
+fn object_status(plan: &RunPlan, view: &ObjectView) -> ObjectStatus {
+    use engine::ObjectPhase as Phase;
+    let object = plan.object(view.object);
+    ObjectStatus {
+        id: object.id.as_str().to_owned(),
+        stage: plan.stage(object.stage).name.as_str().to_owned(),
+        phase: match view.phase {
+            Phase::Ready => ObjectPhase::Ready,
+            Phase::Queued => ObjectPhase::Queued,
+            Phase::Running => ObjectPhase::Running,
+            Phase::Retrying => ObjectPhase::Retrying,
+            Phase::Loaded => ObjectPhase::Loaded,
+            Phase::Failed => ObjectPhase::Failed,
+            Phase::Blocked => ObjectPhase::Blocked,
+            Phase::Cancelled => ObjectPhase::Cancelled,
+            // A pruned object is never listed.
+            Phase::Pending | Phase::Pruned => ObjectPhase::Pending,
+        },
+        attempt: view.attempt,
+        worker: view.worker.as_deref().map(|worker| clip(worker, MAX_WORKER)),
+        start_time: view.started_at.and_then(timestamp),
+        end_time: view.ended_at.and_then(timestamp),
+        reason: view.reason.as_deref().map(|reason| clip(reason, MAX_REASON)),
+        message: view.message.as_deref().map(|message| clip(message, MAX_MESSAGE)),
+        root_cause: view.root_cause.map(|cause| plan.object(cause).id.as_str().to_owned()),
+    }
+}
+
+fn object_failure(plan: &RunPlan, view: &FailureView) -> ObjectFailure {
+    let last = view.attempts.last();
+    let text =
+        |take: fn(&engine::FailedAttempt) -> &str, max| last.map_or_else(String::new, |a| clip(take(a), max));
+    ObjectFailure {
+        id: plan.object(view.object).id.as_str().to_owned(),
+        attempts: view.attempts.len() as u32,
+        reason: text(|attempt| &attempt.failure.reason, MAX_REASON),
+        message: text(|attempt| &attempt.failure.error, MAX_MESSAGE),
+        blocks: view.blocks,
+        worker: last.map(|attempt| clip(&attempt.worker, MAX_WORKER)),
+        log_tail: last
+            .and_then(|attempt| attempt.failure.log_tail.as_deref())
+            .map(|tail| clip(tail, MAX_LOG_TAIL)),
+    }
+}

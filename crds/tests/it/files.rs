@@ -1,0 +1,151 @@
+//! What is read from text, and what is said of text that cannot be read.
+
+use std::time::Instant;
+
+use orch_core::finding::Finding;
+use orch_crds::{Resource, read};
+use serde_json::{Value, json};
+
+use crate::cases::Kind;
+
+/// Kind and name of every resource in the text.
+fn names(text: &str) -> Vec<String> {
+    let name = |resource: &Resource| match resource {
+        Resource::PipelineRun(run) => format!("run {}", run.metadata.name.as_deref().unwrap_or_default()),
+        Resource::Pipeline(pipeline) => {
+            format!("pipeline {}", pipeline.metadata.name.as_deref().unwrap_or_default())
+        }
+        Resource::ConfigMap(map) => format!("config {}", map.metadata.name.as_deref().unwrap_or_default()),
+    };
+    read(text).unwrap().iter().map(name).collect()
+}
+
+fn faults(text: &str) -> Vec<String> {
+    read(text).unwrap_err().iter().map(Finding::to_string).collect()
+}
+
+const RUN: &str = "apiVersion: kafka-orchestrator.dev/v1alpha1\nkind: PipelineRun\nmetadata: {name: sales}\n";
+const CONFIG: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: objects}\nimmutable: true\ndata: {o.json: '[]'}\n";
+
+#[test]
+fn the_example_of_the_design_survives_reading_and_writing() {
+    let text = include_str!("design.yaml");
+    let Resource::PipelineRun(run) = read(text).unwrap().remove(0) else { unreachable!() };
+    let written = serde_json::to_string(&run).unwrap();
+    assert_eq!(read(&written).unwrap(), [Resource::PipelineRun(run.clone())]);
+    assert_eq!(read(&serde_yaml::to_string(&run).unwrap()).unwrap(), [Resource::PipelineRun(run)]);
+    let original: Value = serde_yaml::from_str(text).unwrap();
+    let mut written: Value = serde_json::from_str(&written).unwrap();
+    // Zeros of counts are written where the example leaves them out, and numbers are equal by value.
+    written["status"]["stages"][0]["counts"] = original["status"]["stages"][0]["counts"].clone();
+    written["spec"]["stages"][0]["retry"]["factor"] = json!(2);
+    assert_eq!(written, original);
+}
+
+#[test]
+fn documents_lists_and_both_forms_are_read() {
+    let run = Kind::PipelineRun.valid().to_string();
+    let pipeline = Kind::Pipeline.valid().to_string();
+    assert_eq!(names(&run), ["run sales"]);
+    assert_eq!(names(&format!("\u{feff}{run}\n{pipeline}")), ["run sales", "pipeline sales"]);
+    assert_eq!(
+        names(&format!("# a comment\n---\n{CONFIG}---\n\n--- # nothing\n---\n{run}\n")),
+        ["config objects", "run sales"]
+    );
+    assert_eq!(names(&format!("{CONFIG}---\r\n{pipeline}")), ["config objects", "pipeline sales"]);
+    let list = format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{run}, {pipeline}]}}"#);
+    assert_eq!(names(&list), ["run sales", "pipeline sales"]);
+    let yaml: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(names(&serde_yaml::to_string(&yaml).unwrap()), ["run sales", "pipeline sales"]);
+    assert_eq!(names(""), [""; 0]);
+}
+
+#[test]
+fn faults_have_their_line_counted_through_the_file() {
+    let text = format!(
+        "{CONFIG}---\n{RUN}spec:\n  stages:\n  - name: a\n    processor: {{simulate: {{}}}}\n  objects:\n  - id: 2005\n"
+    );
+    assert_eq!(
+        faults(&text),
+        [
+            "PipelineRun sales: spec.objects[0].id: invalid type: integer `2005`, expected a string; put it into quotes"
+        ]
+    );
+    assert_eq!(
+        faults(&format!("{CONFIG}---\n{RUN}spec:\n  maxInFlight: 7\n  timeout: [1h]\n")),
+        ["line 12, column 12: spec.timeout: invalid type: sequence, expected a string"]
+    );
+    assert_eq!(
+        faults(&format!("{CONFIG}---\n{RUN}spec:\n  objects: [{{id: a}}\n")),
+        [
+            "line 12, column 1: did not find expected ',' or ']', while parsing a flow sequence at line 11 column 12"
+        ]
+    );
+    let json = "{\n\"apiVersion\": \"kafka-orchestrator.dev/v1alpha1\", \"kind\": \"PipelineRun\",\n\"metadata\": {}, \"spec\": {\"objects\": [{\"id\": 1}]}}";
+    assert_eq!(
+        faults(json),
+        [
+            "line 3, column 45: spec.objects[0].id: invalid type: integer `1`, expected a string; put it into quotes"
+        ]
+    );
+    assert_eq!(faults("{\n\"a\": 1,,}"), ["line 2, column 8: key must be a string"]);
+}
+
+#[test]
+fn unknown_fields_are_refused_all_of_them() {
+    let text =
+        format!("{RUN}spec:\n  priority: 3\n  objects: [{{id: a, dependson: [b], meta: {{any: thing}}}}]\n");
+    assert_eq!(
+        faults(&text),
+        [
+            "PipelineRun sales: spec.priority: nobody knows this field",
+            "PipelineRun sales: spec.objects[0].dependson: nobody knows this field",
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_resource_of_ours_is_said() {
+    let remedy = "write a PipelineRun or Pipeline of kafka-orchestrator.dev/v1alpha1, or a ConfigMap of v1";
+    assert_eq!(
+        faults("---\napiVersion: apps/v1\nkind: Deployment\n"),
+        [format!("line 1: `Deployment` of `apps/v1` is not read here; {remedy}")]
+    );
+    assert_eq!(faults("{\"id\": 1}"), [format!("line 1: there is no apiVersion and kind; {remedy}")]);
+    assert_eq!(
+        faults(" [{\"id\": \"a\"}]"),
+        ["line 1: a JSON array is a catalogue or a list of objects, not a resource"]
+    );
+    assert!(faults("just text")[0].starts_with("line 1"));
+}
+
+#[test]
+fn a_file_cannot_break_the_reader() {
+    let deep = |open: &str, close: &str| {
+        format!("{{\"apiVersion\": {}{}}}", open.repeat(1_000), close.repeat(1_000))
+    };
+    assert!(read(&deep("[", "]")).is_err());
+    assert!(read(&format!("apiVersion: {}{}", "[".repeat(1_000), "]".repeat(1_000))).is_err());
+    let bomb: Vec<String> =
+        (1..12).map(|i| format!("a{i}: &a{i} [{}]", format!("*a{}, ", i - 1).repeat(9))).collect();
+    let bomb = bomb.join("\n");
+    assert!(read(&format!("a0: &a0 [x]\n{bomb}")).is_err());
+}
+
+#[test]
+fn two_hundred_thousand_objects_are_read_in_seconds() {
+    let record = json!({"IdObjet": 1005, "NomObjet": "Projects", "Criticité": "low", "FileLimit": 500.0, "URL": "https://example.org"});
+    let object = |id: usize| json!({"id": id.to_string(), "dependsOn": [id.saturating_sub(1).to_string()], "meta": record});
+    let mut run = Kind::PipelineRun.valid();
+    run["spec"]["objects"] = (0..200_000).map(object).collect();
+    let text = run.to_string();
+    let before = Instant::now();
+    let resources = read(&text).unwrap();
+    println!("{} MiB read in {:?}", text.len() >> 20, before.elapsed());
+    let Resource::PipelineRun(run) = &resources[0] else { unreachable!() };
+    let before = Instant::now();
+    let spec = orch_crds::conversion::run_spec(&run.spec, None, &[]).unwrap().spec;
+    println!("converted in {:?}", before.elapsed());
+    assert_eq!(spec.objects.len(), 200_000);
+}

@@ -1,0 +1,166 @@
+//! Stands in for the kubelet where there is no node: follows the Deployments of a namespace and runs a worker process
+//! for each replica, with the variables and the files of the pod template.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Secret};
+use kube::api::{Patch, PatchParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::process::{Process, program};
+
+/// The workers of a namespace.
+pub struct Kubelet {
+    workers: Arc<Mutex<HashMap<String, Vec<Worker>>>>,
+    task: JoinHandle<()>,
+}
+
+struct Worker {
+    name: String,
+    process: Process,
+    variables: Vec<(String, String)>,
+    log: PathBuf,
+}
+
+impl Kubelet {
+    /// Starts following.
+    pub fn start(client: Client, namespace: &str, folder: &Path) -> Self {
+        let workers = Arc::new(Mutex::new(HashMap::new()));
+        let task = tokio::spawn(follow(client, namespace.to_owned(), folder.to_path_buf(), workers.clone()));
+        Self { workers, task }
+    }
+
+    /// Names of the workers that run.
+    pub fn names(&self) -> Vec<String> {
+        let workers = self.workers.lock().unwrap();
+        let mut names: Vec<_> = workers.values().flatten().map(|worker| worker.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// SIGKILLs the worker of this name and starts one in its place, as a kubelet restarts a container.
+    pub fn kill_and_restart(&self, name: &str) {
+        let mut workers = self.workers.lock().unwrap();
+        let Some(worker) = workers.values_mut().flatten().find(|worker| worker.name == name) else { return };
+        worker.process.kill();
+        worker.process = Process::start(name, &program("orch-worker"), &worker.variables, &worker.log);
+    }
+
+    /// Ends everything.
+    pub fn stop(self) {
+        self.task.abort();
+        self.workers.lock().unwrap().clear();
+    }
+}
+
+async fn follow(
+    client: Client,
+    namespace: String,
+    folder: PathBuf,
+    workers: Arc<Mutex<HashMap<String, Vec<Worker>>>>,
+) {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
+    let mut events = watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
+    let mut number = 0;
+    while let Ok(event) = events.try_next().await.transpose().unwrap_or(Err(watcher::Error::NoResourceVersion)) {
+        match event {
+            watcher::Event::Apply(deployment) | watcher::Event::InitApply(deployment) => {
+                let name = deployment.name_any();
+                let wanted = deployment.spec.replicas.unwrap_or(1) as usize;
+                let have = workers.lock().unwrap().get(&name).map_or(0, Vec::len);
+                for _ in have..wanted {
+                    number += 1;
+                    let worker = start(&client, &deployment, &folder, number).await;
+                    workers.lock().unwrap().entry(name.clone()).or_default().push(worker);
+                }
+                let surplus: Vec<Worker> = {
+                    let mut workers = workers.lock().unwrap();
+                    let of = workers.entry(name.clone()).or_default();
+                    let keep = wanted.min(of.len());
+                    of.split_off(keep)
+                };
+                for worker in surplus {
+                    // A worker drains: it is waited for beside the watch.
+                    tokio::task::spawn_blocking(move || worker.process.terminate());
+                }
+                report(&api, &deployment, wanted).await;
+            }
+            watcher::Event::Delete(deployment) => {
+                workers.lock().unwrap().remove(&deployment.name_any());
+            }
+            watcher::Event::Init | watcher::Event::InitDone => {}
+        }
+    }
+}
+
+/// Says that the replicas are ready, once.
+async fn report(api: &Api<Deployment>, deployment: &Deployment, replicas: usize) {
+    let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
+    if ready as usize != replicas {
+        let patch = Patch::Merge(json!({"status": {
+            "replicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas, "updatedReplicas": replicas,
+        }}));
+        // A Deployment that is going has no status to write.
+        let _ = api.patch_status(&deployment.name_any(), &PatchParams::default(), &patch).await;
+    }
+}
+
+async fn start(client: &Client, deployment: &Deployment, folder: &Path, number: usize) -> Worker {
+    let name = format!("{}-{number}", deployment.name_any());
+    let spec = deployment.spec.template.spec.as_ref().unwrap();
+    let container = spec.containers.iter().find(|container| container.name == "worker").unwrap();
+    let config = folder.join(&name);
+    std::fs::create_dir_all(&config).unwrap();
+    let sources = spec.volumes.iter().flatten().filter_map(|volume| volume.projected.as_ref());
+    for source in sources.flat_map(|projected| projected.sources.iter().flatten()) {
+        let namespace = deployment.namespace().unwrap();
+        if let Some(secret) = &source.secret {
+            let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
+            for (key, value) in eventually(&api, &secret.name).await.data.unwrap_or_default() {
+                std::fs::write(config.join(key), value.0).unwrap();
+            }
+        }
+        if let Some(map) = &source.config_map {
+            let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+            for (key, value) in eventually(&api, &map.name).await.data.unwrap_or_default() {
+                std::fs::write(config.join(key), value).unwrap();
+            }
+        }
+    }
+    let variables = variables(container, &config, &name);
+    let log = folder.join(format!("{name}.log"));
+    let process = Process::start(&name, &program("orch-worker"), &variables, &log);
+    Worker { name, process, variables, log }
+}
+
+async fn eventually<K>(api: &Api<K>, name: &str) -> K
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    let there = kube::runtime::wait::await_condition(api.clone(), name, |object: Option<&K>| object.is_some());
+    tokio::time::timeout(Duration::from_secs(20), there).await.expect("what a pod mounts exists").unwrap().unwrap()
+}
+
+fn variables(container: &Container, config: &Path, name: &str) -> Vec<(String, String)> {
+    let given = container.env.iter().flatten().map(|var| (var.name.clone(), var.value.clone().unwrap_or_default()));
+    let mut variables: Vec<(String, String)> = given.collect();
+    let ours = [
+        ("ORCH_CONFIG_DIR", config.display().to_string()),
+        ("ORCH_LISTEN", "127.0.0.1:0".to_owned()),
+        ("ORCH_LOG", std::env::var("ORCH_TEST_LOG").unwrap_or_else(|_| "info".to_owned())),
+        ("POD_NAME", name.to_owned()),
+    ];
+    for (key, value) in ours {
+        variables.retain(|(other, _)| other != key);
+        variables.push((key.to_owned(), value));
+    }
+    variables
+}

@@ -1,0 +1,11 @@
+//! What the end-to-end tests stand on: clients, processes, and a reader of the topics that shares no code with the
+//! engine.
+//!
+//! Everything here panics with a text when a server is missing or a wait runs out: it is test code.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::missing_panics_doc)]
+
+pub mod api;
+pub mod graphs;
+pub mod history;
+pub mod kubelet;
+pub mod process;

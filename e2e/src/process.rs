@@ -1,0 +1,65 @@
+//! Programs of ours as processes: started, killed and stopped by id.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A running program. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    name: String,
+    log: PathBuf,
+}
+
+/// Where `cargo build` put our programs: beside the tests, or where ORCH_BIN_DIR says.
+pub fn program(name: &str) -> PathBuf {
+    let folder = std::env::var("ORCH_BIN_DIR").map(PathBuf::from).unwrap_or_else(|_| {
+        let test = std::env::current_exe().unwrap();
+        test.ancestors().nth(2).unwrap().to_path_buf()
+    });
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is not built: cargo build --workspace", path.display());
+    path
+}
+
+impl Process {
+    /// Starts a program with these variables; its output goes to `log`.
+    pub fn start(name: &str, program: &Path, variables: &[(String, String)], log: &Path) -> Self {
+        let output = File::options().create(true).append(true).open(log).unwrap();
+        let child = Command::new(program)
+            .envs(variables.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        Self { child, name: name.to_owned(), log: log.to_path_buf() }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").arg(&pid).status().unwrap();
+        assert!(sent.success(), "{} had ended already: see {}", self.name, self.log.display());
+        self.child.wait().unwrap();
+    }
+
+    /// What it has written.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

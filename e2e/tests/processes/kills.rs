@@ -1,0 +1,105 @@
+//! SIGKILL at moments that nobody chose: nothing is lost, nothing counts twice.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use orch_crds::status::{PipelineRunStatus, RunPhase};
+use orch_e2e::api::wait_for;
+use orch_e2e::graphs::{layered, objects_json};
+
+use crate::setup::{LIMIT, Setup};
+
+/// Executions by object and attempt, from the file that the workers' command appends to.
+fn executions(log: &Path) -> HashMap<(String, u64), usize> {
+    let mut executions = HashMap::new();
+    for line in std::fs::read_to_string(log).unwrap_or_default().lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let object = record["id_objet"].as_str().unwrap().to_owned();
+        *executions.entry((object, record["attempt"].as_u64().unwrap())).or_default() += 1;
+    }
+    executions
+}
+
+/// A run of 600 objects whose workers write down what they do before they do it.
+fn manifest(log: &Path) -> String {
+    format!(
+        "{{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {{name: killed}}, spec: {{stages: \
+         [{{name: work, partitions: 4, worker: {{concurrency: 4, minReplicas: 2, maxReplicas: 2}}, \
+           processor: {{exec: {{command: [sh, -c, 'r=$(cat); printf \"%s\\n\" \"$r\" >> {}; sleep 0.05']}}}}}}], \
+          objectsFrom: [{{configMap: {{name: objects, key: objects.json}}}}]}}}}",
+        log.display()
+    )
+}
+
+fn loaded(at_least: u32) -> impl Fn(&PipelineRunStatus) -> bool {
+    move |status| status.counts.loaded >= at_least
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o14_a_killed_operator_loses_nothing_and_runs_nothing_twice() {
+    let setup = Setup::new("o14").await;
+    let graph = layered(20, 30, 2);
+    let log = setup.folder.path().join("executions");
+    setup.config_map("objects", &objects_json(&graph)).await;
+    let mut operator = setup.operator("operator-0");
+    let run = setup.create(&manifest(&log)).await;
+    for (n, part) in [60, 200, 350, 480].into_iter().enumerate() {
+        let until = ("further", LIMIT);
+        wait_for(&setup.client, &setup.namespace, "killed", until, loaded(part)).await;
+        operator.kill();
+        operator = setup.operator(&format!("operator-{}", n + 1));
+    }
+    let status = setup.end_of("killed").await.status.unwrap();
+    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 600));
+    assert!(status.epoch.unwrap() >= 5, "each operator had a term of its own: {:?}", status.epoch);
+    let story = setup.story(&run).await;
+    assert_eq!((story.loaded().len(), story.repeated), (600, 0));
+    story.assert_order(&graph);
+    let twice: Vec<_> = executions(&log).into_iter().filter(|(_, times)| *times > 1).collect();
+    assert_eq!(twice, [], "no worker died: nothing runs twice");
+    assert_eq!(executions(&log).len(), 600);
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_worker_repeats_only_what_it_had_in_hand() {
+    let setup = Setup::new("killworker").await;
+    let graph = layered(20, 30, 2);
+    let log = setup.folder.path().join("executions");
+    setup.config_map("objects", &objects_json(&graph)).await;
+    let _operator = setup.operator("operator");
+    let run = setup.create(&manifest(&log)).await;
+    let kills = [60, 200, 350];
+    for part in kills {
+        wait_for(&setup.client, &setup.namespace, "killed", ("further", LIMIT), loaded(part)).await;
+        let worker = setup.kubelet.names().pop().unwrap();
+        setup.kubelet.kill_and_restart(&worker);
+    }
+    let status = setup.end_of("killed").await.status.unwrap();
+    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 600));
+    let story = setup.story(&run).await;
+    assert_eq!((story.loaded().len(), story.published_again()), (600, 0));
+    story.assert_order(&graph);
+    let again: usize = executions(&log).values().map(|times| times - 1).sum();
+    // At its death a worker has at most `concurrency` objects in hand, and as many answered but not committed yet.
+    assert!(again <= kills.len() * 8, "{again} executions again");
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_operator_stands_by_and_takes_over() {
+    let setup = Setup::new("standby").await;
+    let graph = layered(10, 20, 2);
+    let log = setup.folder.path().join("executions");
+    setup.config_map("objects", &objects_json(&graph)).await;
+    let mut first = setup.operator("first");
+    setup.create(&manifest(&log)).await;
+    wait_for(&setup.client, &setup.namespace, "killed", ("begun", LIMIT), loaded(20)).await;
+    let _second = setup.operator("second");
+    first.kill();
+    let status = setup.end_of("killed").await.status.unwrap();
+    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 200));
+    assert_eq!(executions(&log).values().filter(|times| **times > 1).count(), 0);
+    setup.kubelet.stop();
+}
+

@@ -1,0 +1,10 @@
+//! The whole, with operator and workers as processes beside a real API server and a real broker.
+//!
+//! One test a file; what they share is in `setup.rs`. Each has a namespace, a topic prefix and a Lease of its own, so
+//! that they can run at the same time.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod kills;
+mod runs;
+mod setup;
+mod trouble;

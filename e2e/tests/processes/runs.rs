@@ -1,0 +1,124 @@
+//! Runs as people make them.
+
+use kube::api::{Api, Patch, PatchParams};
+use orch_crds::PipelineRun;
+use orch_crds::status::{ObjectPhase, RunPhase};
+use orch_e2e::api::{condition, delete_run, wait_for};
+use orch_e2e::graphs::{layered, objects_json};
+use orch_e2e::history::topics;
+use serde_json::json;
+
+use crate::setup::{LIMIT, Setup};
+
+const SMALL: &str = "
+apiVersion: kafka-orchestrator.dev/v1alpha1
+kind: PipelineRun
+metadata: {name: small}
+spec:
+  stages:
+  - {name: ingest, idRange: {from: 1000, to: 1999}, processor: {simulate: {duration: 50ms}}}
+  - {name: standardize, idRange: {from: 2000, to: 2999}, processor: {simulate: {duration: 50ms, failIds: ['2005']}}}
+  objects:
+  - {id: '1005'}
+  - {id: '1006'}
+  - {id: '2005', dependsOn: ['1005']}
+  - {id: '2006', dependsOn: ['1006']}
+  - {id: '2007', dependsOn: ['2005']}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o8_a_failed_object_blocks_its_descendants_and_nothing_is_left_behind() {
+    let setup = Setup::new("o8").await;
+    let _operator = setup.operator("operator");
+    let run = setup.create(SMALL).await;
+    let status = setup.end_of("small").await.status.unwrap();
+    assert_eq!(status.phase, RunPhase::Failed);
+    assert_eq!(status.progress.as_deref(), Some("3/5"));
+    let object = |id: &str| status.objects.iter().find(|object| object.id == id).unwrap();
+    assert_eq!(object("2006").phase, ObjectPhase::Loaded);
+    assert_eq!((object("2007").phase, object("2007").root_cause.as_deref()), (ObjectPhase::Blocked, Some("2005")));
+    assert_eq!(status.failures[0].blocks, 1);
+    let story = setup.story(&run).await;
+    assert_eq!((story.loaded().len(), story.published_again(), story.repeated), (3, 0, 0));
+    assert_eq!(story.ended[&("2005".to_owned(), 1)].0, "ObjectFailed");
+    delete_run(&setup.client, &setup.namespace, "small", LIMIT).await;
+    assert_eq!(topics(&setup.bootstrap, "o8."), Vec::<String>::new());
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_share_a_pipeline_and_deleting_one_leaves_the_other() {
+    let setup = Setup::new("shared").await;
+    let _operator = setup.operator("operator");
+    let pipeline = json!({
+        "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "Pipeline", "metadata": {"name": "medallion"},
+        "spec": {"stages": [{"name": "work", "processor": {"simulate": {"duration": "20ms"}}}]},
+    });
+    let api: Api<orch_crds::Pipeline> = Api::namespaced(setup.client.clone(), &setup.namespace);
+    api.create(&Default::default(), &serde_json::from_value(pipeline).unwrap()).await.unwrap();
+    let graph = layered(5, 20, 2);
+    for name in ["first", "second"] {
+        setup
+            .create(&format!(
+                "{{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {{name: {name}}}, \
+                  spec: {{pipelineRef: {{name: medallion}}, objects: {}}}}}",
+                objects_json(&graph)
+            ))
+            .await;
+    }
+    for name in ["first", "second"] {
+        let run = setup.end_of(name).await;
+        assert_eq!(run.status.as_ref().unwrap().phase, RunPhase::Succeeded, "{name}");
+        let story = setup.story(&run).await;
+        assert_eq!(story.loaded().len(), 100);
+        story.assert_order(&graph);
+    }
+    delete_run(&setup.client, &setup.namespace, "first", LIMIT).await;
+    assert_eq!(topics(&setup.bootstrap, "shared.").len(), 3, "the Pipeline's topics stay");
+    assert_eq!(setup.end_of("second").await.status.unwrap().phase, RunPhase::Succeeded);
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_ends_and_says_so() {
+    let setup = Setup::new("cancel").await;
+    let _operator = setup.operator("operator");
+    setup
+        .create(
+            "{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {name: long}, spec: {stages: \
+             [{name: work, processor: {simulate: {duration: 1h}}}], objects: [{id: a}, {id: b, dependsOn: [a]}]}}",
+        )
+        .await;
+    let running = |status: &orch_crds::status::PipelineRunStatus| status.counts.running == 1;
+    wait_for(&setup.client, &setup.namespace, "long", ("running", LIMIT), running).await;
+    let api: Api<PipelineRun> = Api::namespaced(setup.client.clone(), &setup.namespace);
+    let patch = Patch::Merge(json!({"spec": {"cancel": true}}));
+    api.patch("long", &PatchParams::default(), &patch).await.unwrap();
+    let status = setup.end_of("long").await.status.unwrap();
+    assert_eq!((status.phase, status.counts.cancelled), (RunPhase::Cancelled, 2));
+    assert_eq!(condition(&status, "Succeeded").unwrap().1, "Cancelled");
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graph_of_thousands_from_config_maps_ends_complete() {
+    let setup = Setup::new("thousands").await;
+    let _operator = setup.operator("operator");
+    let graph = layered(30, 100, 2);
+    setup.config_map("objects", &objects_json(&graph)).await;
+    let run = setup
+        .create(
+            "{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {name: big}, spec: {stages: \
+             [{name: work, worker: {concurrency: 64}, processor: {simulate: {duration: 0s}}}], \
+              objectsFrom: [{configMap: {name: objects, key: objects.json}}]}}",
+        )
+        .await;
+    let status = setup.end_of("big").await.status.unwrap();
+    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 3_000));
+    assert!(status.objects.is_empty(), "above 1,000 objects only those that need a person are listed");
+    assert_eq!(status.phase_map.unwrap().decode().unwrap(), "L".repeat(3_000));
+    let story = setup.story(&run).await;
+    assert_eq!((story.loaded().len(), story.published_again(), story.repeated), (3_000, 0, 0));
+    story.assert_order(&graph);
+    setup.kubelet.stop();
+}

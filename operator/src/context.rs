@@ -1,0 +1,49 @@
+//! What every part of the operator shares.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tracing::warn;
+
+use crate::config::Config;
+use crate::connection::Connections;
+use crate::stages::Registry;
+use crate::status::Writers;
+use crate::telemetry::Metrics;
+
+/// Shared by reconciles, writers and servers.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) config: Config,
+    pub(crate) connections: Connections,
+    pub(crate) registry: Registry,
+    pub(crate) writers: Writers,
+    pub(crate) metrics: Metrics,
+    recorder: Recorder,
+}
+
+impl Context {
+    pub(crate) fn new(client: Client, config: Config, connections: Connections) -> Arc<Self> {
+        let reporter = Reporter { controller: "kafka-orchestrator".to_owned(), instance: Some(config.identity()) };
+        Arc::new(Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            registry: Registry::default(),
+            writers: Writers::default(),
+            metrics: Metrics::new(),
+            client,
+            config,
+            connections,
+        })
+    }
+
+    /// Tells people by a Kubernetes Event. A refusal is logged: an Event is never worth failing for.
+    pub(crate) async fn tell(&self, about: &ObjectReference, type_: EventType, reason: &str, note: &str) {
+        let note: String = note.chars().take(1_000).collect();
+        let event = Event { type_, reason: reason.to_owned(), note: Some(note), action: reason.to_owned(), secondary: None };
+        if let Err(error) = self.recorder.publish(&event, about).await {
+            warn!(%error, reason, "the Event was not written");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Watches both kinds and reconciles them, as long as this replica leads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+use orch_crds::{Pipeline, PipelineRun};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::context::Context;
+use crate::run::Error;
+
+/// Reconciles at the same time, of one kind in one scope.
+const CONCURRENCY: u16 = 32;
+
+/// Watches until `stop`.
+pub(crate) async fn watch(context: Arc<Context>, stop: CancellationToken) {
+    let mut tasks = JoinSet::new();
+    for scope in context.config.scopes() {
+        tasks.spawn(runs(context.clone(), scope.clone(), stop.clone()));
+        tasks.spawn(pipelines(context.clone(), scope, stop.clone()));
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+fn api<K>(client: &Client, scope: Option<&String>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+async fn runs(context: Arc<Context>, scope: Option<String>, stop: CancellationToken) {
+    let controller = Controller::new(api::<PipelineRun>(&context.client, scope.as_ref()), watcher::Config::default());
+    let store = controller.store();
+    // A run that waits for its Pipeline goes on as soon as that is there.
+    let users = move |pipeline: Pipeline| {
+        let uses = |run: &Arc<PipelineRun>| {
+            run.namespace() == pipeline.namespace()
+                && run.spec.pipeline_ref.as_ref().is_some_and(|reference| reference.name == pipeline.name_any())
+        };
+        store.state().iter().filter(|run| uses(run)).map(|run| ObjectRef::from_obj(&**run)).collect::<Vec<_>>()
+    };
+    let controller = controller
+        .watches(api::<Pipeline>(&context.client, scope.as_ref()), watcher::Config::default(), users)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .graceful_shutdown_on(async move { stop.cancelled().await });
+    drain(controller.run(counted_run, failed::<PipelineRun>, context.clone()), "run").await;
+}
+
+async fn pipelines(context: Arc<Context>, scope: Option<String>, stop: CancellationToken) {
+    let controller = Controller::new(api::<Pipeline>(&context.client, scope.as_ref()), watcher::Config::default())
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .graceful_shutdown_on(async move { stop.cancelled().await });
+    drain(controller.run(counted_pipeline, failed::<Pipeline>, context.clone()), "pipeline").await;
+}
+
+async fn counted_run(run: Arc<PipelineRun>, context: Arc<Context>) -> Result<Action, Error> {
+    let result = crate::run::reconcile(run, context.clone()).await;
+    context.metrics.reconciled("pipelinerun", result.as_ref().err().map(Error::category));
+    result
+}
+
+async fn counted_pipeline(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Action, Error> {
+    let result = crate::pipeline::reconcile(pipeline, context.clone()).await;
+    context.metrics.reconciled("pipeline", result.as_ref().err().map(Error::category));
+    result
+}
+
+fn failed<K>(resource: Arc<K>, error: &Error, _: Arc<Context>) -> Action
+where
+    K: Resource<DynamicType = ()>,
+{
+    warn!(resource = %resource.name_any(), %error, "the reconcile failed and is tried again");
+    Action::requeue(Duration::from_secs(2))
+}
+
+async fn drain<K, E>(results: impl futures::Stream<Item = Result<(ObjectRef<K>, Action), E>>, kind: &'static str)
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+    E: std::fmt::Display,
+{
+    results
+        .for_each(|result| {
+            if let Err(error) = result {
+                debug!(kind, %error, "controller");
+            }
+            std::future::ready(())
+        })
+        .await;
+}

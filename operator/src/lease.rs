@@ -1,0 +1,88 @@
+//! Leadership: one replica drives, the others stand by. The Lease is a hint; what fences is the term in the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::context::Context;
+use crate::controller;
+
+/// Takes part in the election until `stop`; drives while it leads.
+pub(crate) async fn lead(context: Arc<Context>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let manager = tokio::select! {
+            manager = campaign(&context) => manager,
+            () = stop.cancelled() => return,
+        };
+        let (mut leading, task) = manager.watch().await;
+        while follow(&context, &mut leading, &stop).await {}
+        resign(leading, task).await;
+    }
+}
+
+/// Builds the manager; the API server may be away.
+async fn campaign(context: &Context) -> LeaseManager {
+    let config = &context.config;
+    loop {
+        let namespace = config.lease_namespace.as_deref().unwrap_or(&config.pod_namespace);
+        let built = LeaseManagerBuilder::new(context.client.clone(), &config.lease_name)
+            .with_namespace(namespace)
+            .with_identity(config.identity())
+            .with_field_manager(config.identity())
+            .with_duration(config.lease_seconds)
+            // Renewed with a third of its time left.
+            .with_grace((config.lease_seconds / 3).max(1))
+            .build()
+            .await;
+        match built {
+            Ok(manager) => return manager,
+            Err(error) => {
+                warn!(%error, lease = %config.lease_name, "the Lease cannot be read; tried again");
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        }
+    }
+}
+
+/// Waits for the lead, drives until it is lost. False: the election is over for this process.
+async fn follow(context: &Arc<Context>, leading: &mut watch::Receiver<bool>, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        leads = leading.wait_for(|leads| *leads) => if leads.is_err() { return false },
+        () = stop.cancelled() => return false,
+    }
+    info!("leading");
+    context.metrics.leading(true);
+    let drive = stop.child_token();
+    let controllers = tokio::spawn(controller::watch(context.clone(), drive.clone()));
+    let lost = tokio::select! {
+        lost = leading.wait_for(|leads| !leads) => lost.is_ok(),
+        () = stop.cancelled() => false,
+    };
+    if lost {
+        warn!("the Lease was lost; standing by");
+    }
+    drive.cancel();
+    context.writers.clear();
+    context.registry.clear().await;
+    if let Err(error) = controllers.await {
+        warn!(%error, "the controllers ended");
+    }
+    // A reconcile that was under way may have started something after the first clearing.
+    context.writers.clear();
+    context.registry.clear().await;
+    context.metrics.leading(false);
+    lost
+}
+
+/// Gives the Lease back, so that the next leader need not wait.
+async fn resign(leading: watch::Receiver<bool>, task: JoinHandle<kube_lease_manager::Result<LeaseManager>>) {
+    drop(leading);
+    if tokio::time::timeout(Duration::from_secs(5), task).await.is_err() {
+        warn!("the Lease was not given back");
+    }
+}

@@ -1,0 +1,1 @@
+//! The Kubernetes operator around the runner: reconcile, status, scaling, leadership, metrics.

@@ -1,0 +1,76 @@
+//! The operator: reads its settings, joins the election, and drives PipelineRuns while it leads.
+
+mod config;
+mod connection;
+mod context;
+mod controller;
+mod ensure;
+mod lease;
+mod pipeline;
+mod run;
+mod stages;
+mod status;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::config::Config;
+use crate::connection::Connections;
+use crate::context::Context;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    if let Err(problem) = telemetry::init(&config.log, config.log_format) {
+        eprintln!("error: {problem}");
+        return ExitCode::from(2);
+    }
+    match operate(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            error!(error = %problem, "the operator cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn operate(config: Config) -> Result<(), String> {
+    // Before the first TLS client: the libraries come without a provider of their own. A second install is refused,
+    // and there is none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let connections = Connections::new(&config.kafka_dir, config.bootstrap_servers.as_deref());
+    let connections = connections.map_err(|error| format!("Kafka: {error}"))?;
+    let client = Client::try_default().await.map_err(|error| format!("the API server: {error}"))?;
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    info!(version = env!("CARGO_PKG_VERSION"), identity = %config.identity(), listen = %config.listen, "started");
+    let context = Context::new(client, config, connections);
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(telemetry::serve(context.clone(), listener, stop.clone()));
+    let election = tokio::spawn(lease::lead(context, stop.clone()));
+    terminated().await?;
+    info!("stopping");
+    stop.cancel();
+    // What runs is handed over: the next leader folds the same log.
+    for task in [election, server] {
+        task.await.map_err(|error| format!("a task ended badly: {error}"))?;
+    }
+    Ok(())
+}
+
+async fn terminated() -> Result<(), String> {
+    let on = |kind| signal(kind).map_err(|error| format!("no signal handler: {error}"));
+    let (mut term, mut int) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}

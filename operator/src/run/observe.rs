@@ -1,0 +1,80 @@
+//! Reads everything that a run names: its Pipeline, its ConfigMaps, the Secret of its Kafka. Reads only.
+
+use std::collections::HashMap;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Api, Client, ResourceExt};
+use orch_crds::chunk::Chunk;
+use orch_crds::condition::accepted;
+use orch_crds::{Pipeline, PipelineRun};
+
+use crate::connection::{self, Files};
+
+/// What a run names, as it was found.
+pub(crate) struct Observed {
+    pub(crate) pipeline: Option<Pipeline>,
+    pub(crate) chunks: Vec<Chunk>,
+}
+
+/// Something is not there, or not as it must be. It is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Reason of the condition `Accepted`.
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+/// Reads what the run names.
+pub(crate) async fn observe(client: &Client, run: &PipelineRun) -> Result<Result<Observed, Missing>, kube::Error> {
+    let namespace = run.namespace().unwrap_or_default();
+    let pipeline = match &run.spec.pipeline_ref {
+        None => None,
+        Some(reference) => {
+            let api: Api<Pipeline> = Api::namespaced(client.clone(), &namespace);
+            match api.get_opt(&reference.name).await? {
+                None => {
+                    let message = format!("the Pipeline `{}` does not exist in this namespace", reference.name);
+                    return Ok(Err(Missing { reason: accepted::PIPELINE_NOT_FOUND, message }));
+                }
+                Some(pipeline) if pipeline.metadata.deletion_timestamp.is_some() => {
+                    let message = format!("the Pipeline `{}` is being deleted", reference.name);
+                    return Ok(Err(Missing { reason: accepted::PIPELINE_DELETING, message }));
+                }
+                Some(pipeline) => Some(pipeline),
+            }
+        }
+    };
+    let mut maps: HashMap<String, ConfigMap> = HashMap::new();
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+    for entry in run.spec.objects_from.iter().flatten() {
+        let name = &entry.config_map.name;
+        if !maps.contains_key(name)
+            && let Some(map) = api.get_opt(name).await?
+        {
+            maps.insert(name.clone(), map);
+        }
+    }
+    Ok(match Chunk::take_all(&run.spec, |name| maps.get(name)) {
+        Ok(chunks) => Ok(Observed { pipeline, chunks }),
+        Err(missing) => Err(Missing { reason: missing.reason(), message: missing.to_string() }),
+    })
+}
+
+/// The connection that a set of stages uses: its Secret's, else the operator's own.
+pub(crate) async fn kafka(
+    client: &Client,
+    namespace: &str,
+    secret: Option<&str>,
+    own: &Files,
+) -> Result<Result<Files, Missing>, kube::Error> {
+    let Some(name) = secret else { return Ok(Ok(own.clone())) };
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    Ok(match api.get_opt(name).await? {
+        None => Err(Missing {
+            reason: accepted::SECRET_NOT_FOUND,
+            message: format!("the Secret `{name}` does not exist in this namespace"),
+        }),
+        Some(secret) => connection::from_secret(&secret)
+            .map_err(|problem| Missing { reason: accepted::SECRET_INVALID, message: format!("`{name}`: {problem}") }),
+    })
+}

@@ -1,0 +1,204 @@
+//! What the cluster shall hold for a set of stages: pure, and it cannot fail.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use orch_core::id::{Millis, StageName};
+use orch_crds::stage::StageSpec;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::StageSet;
+use super::pod::{Required, env, env_field, merge};
+
+/// Longest name of a Deployment: its pods get labels with it.
+const MAX_NAME: usize = 63;
+/// A worker that is told to stop has at most this long.
+const MAX_GRACE_S: Millis = 600;
+
+/// Settings of the operator that reach the workers.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerDefaults {
+    pub(crate) image: String,
+    pub(crate) pull_policy: String,
+    pub(crate) log: String,
+    /// Where Kafka is, for programs that read no `client.properties`.
+    pub(crate) bootstrap_servers: String,
+}
+
+/// What the cluster shall hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    /// `stage.json` of each stage.
+    pub(crate) config_maps: Vec<ConfigMap>,
+    /// The operator's own connection for the workers; `None` when the set names a Secret.
+    pub(crate) secret: Option<Secret>,
+    /// A Deployment a stage; none for stages of the processor `external`. Without replicas: scaling sets those.
+    pub(crate) deployments: Vec<(StageName, Deployment)>,
+}
+
+/// Builds everything for `set`. `connection` is the operator's own, by key.
+pub(crate) fn build(set: &StageSet, connection: &BTreeMap<String, Vec<u8>>, defaults: &WorkerDefaults) -> Prepared {
+    let own_workers = || set.stages.iter().filter(|stage| stage.processor.external.is_none());
+    let secret = set.secret.is_none().then(|| Secret {
+        metadata: metadata(set, set.name.clone(), None),
+        data: Some(connection.iter().map(|(key, value)| (key.clone(), ByteString(value.clone()))).collect()),
+        ..Secret::default()
+    });
+    Prepared {
+        config_maps: own_workers().map(|stage| config_map(set, stage)).collect(),
+        secret: secret.filter(|_| own_workers().next().is_some()),
+        deployments: own_workers()
+            .filter_map(|stage| Some((StageName::parse(&stage.name).ok()?, deployment(set, stage, connection, defaults))))
+            .collect(),
+    }
+}
+
+/// `<set>-<stage>`, cut and made unique by a hash where it is too long.
+pub(crate) fn deployment_name(set: &str, stage: &str) -> String {
+    let full = format!("{set}-{stage}");
+    if full.len() <= MAX_NAME {
+        return full;
+    }
+    let digest = Sha256::digest(full.as_bytes());
+    let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    // All of these names are ASCII: DNS labels.
+    format!("{}-{hash}", full[..MAX_NAME - 9].trim_end_matches('-'))
+}
+
+/// Labels of everything that is made for a set, or for one stage of it.
+pub(crate) fn labels(set: &str, stage: Option<&str>) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([
+        ("app.kubernetes.io/managed-by".to_owned(), "kafka-orchestrator".to_owned()),
+        ("app.kubernetes.io/name".to_owned(), "kafka-orchestrator-worker".to_owned()),
+        ("kafka-orchestrator.dev/owner".to_owned(), set.to_owned()),
+    ]);
+    if let Some(stage) = stage {
+        labels.insert("kafka-orchestrator.dev/stage".to_owned(), stage.to_owned());
+    }
+    labels
+}
+
+fn metadata(set: &StageSet, name: String, stage: Option<&str>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(set.namespace.clone()),
+        labels: Some(labels(&set.name, stage)),
+        owner_references: Some(vec![set.owner.clone()]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn stage_json(stage: &StageSpec) -> String {
+    json!({"stage": stage.name, "processor": stage.processor}).to_string()
+}
+
+fn config_map(set: &StageSet, stage: &StageSpec) -> ConfigMap {
+    ConfigMap {
+        metadata: metadata(set, deployment_name(&set.name, &stage.name), Some(&stage.name)),
+        data: Some(BTreeMap::from([("stage.json".to_owned(), stage_json(stage))])),
+        ..ConfigMap::default()
+    }
+}
+
+fn deployment(
+    set: &StageSet,
+    stage: &StageSpec,
+    connection: &BTreeMap<String, Vec<u8>>,
+    defaults: &WorkerDefaults,
+) -> Deployment {
+    let name = deployment_name(&set.name, &stage.name);
+    let labels = labels(&set.name, Some(&stage.name));
+    let worker = stage.worker.clone().unwrap_or_default();
+    let run_timeout = stage.timeouts.as_ref().and_then(|timeouts| timeouts.run.as_ref());
+    let run_timeout_ms = run_timeout.and_then(|timeout| timeout.millis().ok());
+    let grace_seconds = run_timeout_ms.map_or(MAX_GRACE_S, |ms| (ms / 1_000 + 1).min(MAX_GRACE_S));
+    let mut env: Vec<_> = worker.env.iter().map(Into::into).collect();
+    env.extend(worker_env(set, stage, worker.concurrency, grace_seconds, defaults));
+    let required = Required {
+        image: defaults.image.clone(),
+        pull_policy: defaults.pull_policy.clone(),
+        env,
+        resources: worker.resources.as_ref().map(Into::into),
+        labels: labels.clone().into_iter().collect(),
+        connection_secret: set.secret.clone().unwrap_or_else(|| set.name.clone()),
+        stage_config: name.clone(),
+        grace_seconds,
+    };
+    // The schema took any object; what is no pod template is reported by the API server when it is applied.
+    let template = worker.pod_template.and_then(|template| serde_json::to_value(template).ok());
+    let template: PodTemplateSpec = template.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
+    let mut template = merge(template, &required);
+    let digest = config_digest(stage, connection);
+    let annotations = template.metadata.get_or_insert_default().annotations.get_or_insert_default();
+    annotations.insert("kafka-orchestrator.dev/config".to_owned(), digest);
+    Deployment {
+        metadata: metadata(set, name, Some(&stage.name)),
+        spec: DeploymentSpec {
+            selector: LabelSelector { match_labels: Some(labels), ..LabelSelector::default() },
+            strategy: Some(DeploymentStrategy {
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::Int(1)),
+                    max_unavailable: Some(IntOrString::Int(0)),
+                }),
+                type_: Some("RollingUpdate".to_owned()),
+            }),
+            template,
+            ..DeploymentSpec::default()
+        },
+        ..Deployment::default()
+    }
+}
+
+fn worker_env(
+    set: &StageSet,
+    stage: &StageSpec,
+    concurrency: u32,
+    grace_seconds: i64,
+    defaults: &WorkerDefaults,
+) -> Vec<k8s_openapi::api::core::v1::EnvVar> {
+    // A name that is none never gets here: the run was refused.
+    let ready = StageName::parse(&stage.name).map_or_else(|_| String::new(), |name| set.names.ready(&name));
+    vec![
+        env("ORCH_CONFIG_DIR", "/etc/orchestrator"),
+        env("ORCH_BOOTSTRAP_SERVERS", defaults.bootstrap_servers.clone()),
+        env("ORCH_READY_TOPIC", ready.clone()),
+        env("ORCH_EVENTS_TOPIC", set.names.events()),
+        env("ORCH_CONTROL_TOPIC", set.names.control()),
+        env("ORCH_GROUP", ready),
+        env("ORCH_CONCURRENCY", concurrency.to_string()),
+        env("ORCH_STAGE", stage.name.clone()),
+        env("ORCH_LOG", defaults.log.clone()),
+        // Before the kubelet kills: the worker itself gives up what it could not end.
+        env("ORCH_DRAIN_SECONDS", (grace_seconds - 5).max(1).to_string()),
+        env_field("POD_NAME", "metadata.name"),
+    ]
+}
+
+/// Workers restart when their settings or their connection change.
+fn config_digest(stage: &StageSpec, connection: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut digest = Sha256::new();
+    digest.update(stage_json(stage));
+    for (key, value) in connection {
+        digest.update(key);
+        digest.update(value);
+    }
+    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_and_stay_unique() {
+        assert_eq!(deployment_name("sales-3f2a91", "ingest"), "sales-3f2a91-ingest");
+        let set = "s".repeat(55);
+        let (a, b) = (deployment_name(&set, &"a".repeat(40)), deployment_name(&set, &format!("{}b", "a".repeat(39))));
+        assert!(a.len() <= MAX_NAME && b.len() <= MAX_NAME && a != b, "{a} {b}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Stages in the cluster: their topics, their workers, and the actor of the runs that use them.
+//!
+//! A Pipeline and a run with inline stages take the same path: both become a [`StageSet`].
+
+mod apply;
+mod build;
+mod pod;
+mod registry;
+mod scale;
+mod topics;
+mod workers;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+use orch_core::id::{RunUid, StageName};
+use orch_crds::pipeline::{DeletionPolicy, KafkaSpec, TopicsSpec};
+use orch_crds::stage::StageSpec;
+use orch_crds::{Pipeline, PipelineRun};
+use orch_wire::{TopicNames, TopicPrefix};
+
+pub(crate) use apply::{delete_workers, stop_workers};
+pub(crate) use build::{WorkerDefaults, build};
+pub(crate) use registry::{Drive, Registry, SetHandle, SetKey};
+pub(crate) use topics::{TopicDefaults, check as check_topics, delete as delete_topics};
+pub(crate) use workers::WorkersState;
+
+/// The stages of a Pipeline or of an inline run, and everything that they need from outside.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StageSet {
+    pub(crate) namespace: String,
+    /// The Pipeline's name, or the run's with six digits of its uid: part of every name that is made for it.
+    pub(crate) name: String,
+    pub(crate) owner: OwnerReference,
+    pub(crate) stages: Vec<StageSpec>,
+    /// The Secret with another Kafka than the operator's.
+    pub(crate) secret: Option<String>,
+    pub(crate) create_topics: bool,
+    pub(crate) deletion_policy: DeletionPolicy,
+    pub(crate) names: TopicNames,
+    /// A run's own stages end with it; a Pipeline's wait for the next run.
+    pub(crate) inline: bool,
+}
+
+impl StageSet {
+    /// The stages of a Pipeline. `None` for one that has not been stored yet.
+    pub(crate) fn of_pipeline(pipeline: &Pipeline, prefix: &TopicPrefix) -> Option<Self> {
+        let spec = &pipeline.spec;
+        let parts = (&spec.stages, &spec.kafka, &spec.topics, spec.deletion_policy);
+        Self::new(pipeline, pipeline.name_any(), parts, prefix, false)
+    }
+
+    /// The inline stages of a run; `None` when it uses a Pipeline.
+    pub(crate) fn of_run(run: &PipelineRun, prefix: &TopicPrefix) -> Option<Self> {
+        let spec = &run.spec;
+        let name = TopicNames::inline_name(&run.name_any(), &RunUid::new(&run.uid()?));
+        let parts = (spec.stages.as_ref()?, &spec.kafka, &spec.topics, spec.deletion_policy);
+        Self::new(run, name, parts, prefix, true)
+    }
+
+    fn new<K: Resource<DynamicType = ()>>(
+        resource: &K,
+        name: String,
+        (stages, kafka, topics, deletion): (
+            &Vec<StageSpec>,
+            &Option<KafkaSpec>,
+            &Option<TopicsSpec>,
+            Option<DeletionPolicy>,
+        ),
+        prefix: &TopicPrefix,
+        inline: bool,
+    ) -> Option<Self> {
+        let namespace = resource.namespace()?;
+        Some(Self {
+            names: TopicNames::new(prefix, &namespace, &name),
+            owner: resource.controller_owner_ref(&())?,
+            stages: stages.clone(),
+            secret: kafka.as_ref().map(|kafka| kafka.secret_ref.name.clone()),
+            create_topics: topics.unwrap_or_default().create,
+            deletion_policy: deletion.unwrap_or_default(),
+            namespace,
+            name,
+            inline,
+        })
+    }
+
+    /// Where the registry keeps it.
+    pub(crate) fn key(&self) -> SetKey {
+        SetKey { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    /// Name and partitions of each stage. Names were checked by the schema; what is none is left out and found by the
+    /// check of the run.
+    pub(crate) fn stage_topics(&self) -> Vec<(StageName, u16)> {
+        let partitions = |stage: &StageSpec| {
+            let of_workers = stage.worker.as_ref().map_or(4, |worker| worker.max_replicas);
+            stage.partitions.unwrap_or_else(|| u16::try_from(of_workers).unwrap_or(u16::MAX))
+        };
+        self.stages
+            .iter()
+            .filter_map(|stage| Some((StageName::parse(&stage.name).ok()?, partitions(stage))))
+            .collect()
+    }
+}

@@ -1,0 +1,311 @@
+//! The one writer of a run's status: at most one write a second, and none when nothing has changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::EventType;
+use kube::{Api, Resource, ResourceExt};
+use orch_core::id::{RunUid, StageName};
+use orch_crds::PipelineRun;
+use orch_crds::condition::{stalled, succeeded, types};
+use orch_crds::status::{PipelineRunStatus, RunPhase, timestamp};
+use orch_crds::view::{StageFacts, fill, set_condition};
+use orch_runner::{RunSnapshot, now_ms};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::facts::Facts;
+use crate::context::Context;
+use crate::stages::{SetHandle, WorkersState};
+
+/// Between two writes of one run.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// After a refusal the API server is asked again after this.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// What the writer is told.
+pub(crate) enum Order {
+    /// The reconcile found this; the sender is used when it is written.
+    Facts(Box<Facts>, Option<oneshot::Sender<()>>),
+    /// The run is with this set's actor now.
+    Follow(Arc<SetHandle>),
+}
+
+/// The actor that a run is with.
+struct Source {
+    set: Arc<SetHandle>,
+    changed: watch::Receiver<u64>,
+    workers: watch::Receiver<WorkersState>,
+}
+
+/// The task of one run.
+pub(crate) struct Writer {
+    context: Arc<Context>,
+    api: Api<PipelineRun>,
+    run: PipelineRun,
+    uid: RunUid,
+    facts: Facts,
+    source: Option<Source>,
+    /// What stands in the resource, as far as this writer knows.
+    written: PipelineRunStatus,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+enum Outcome {
+    /// What should stand there does.
+    Written,
+    /// It does, the run is over, and its workers know.
+    Over,
+    /// It was refused: again later.
+    Refused,
+    /// The resource is gone, or another leader writes it.
+    NotOurs,
+}
+
+impl Writer {
+    pub(crate) fn new(context: Arc<Context>, run: &PipelineRun) -> Self {
+        Self {
+            api: Api::namespaced(context.client.clone(), &run.namespace().unwrap_or_default()),
+            uid: RunUid::new(&run.uid().unwrap_or_default()),
+            written: run.status.clone().unwrap_or_default(),
+            run: run.clone(),
+            context,
+            facts: Facts::default(),
+            source: None,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Ends when the run is over, gone, or written by another leader.
+    pub(crate) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let mut next_write = Instant::now();
+        let mut dirty = false;
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => dirty |= self.obey(order),
+                    None => return,
+                },
+                () = changed(&mut self.source) => dirty = true,
+                () = tokio::time::sleep_until(next_write), if dirty => {
+                    match self.write().await {
+                        Outcome::Written => {
+                            dirty = false;
+                            next_write = Instant::now() + INTERVAL;
+                        }
+                        Outcome::Refused => next_write = Instant::now() + RETRY,
+                        Outcome::Over => return self.release().await,
+                        Outcome::NotOurs => return,
+                    }
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> bool {
+        match order {
+            Order::Facts(facts, done) => {
+                let start_offset = facts.start_offset.or(self.facts.start_offset);
+                self.facts = Facts { start_offset, ..*facts };
+                self.waiting.extend(done);
+            }
+            Order::Follow(set) => {
+                let same = self.source.as_ref().is_some_and(|source| Arc::ptr_eq(&source.set, &set));
+                if !same {
+                    self.source = Some(Source { changed: set.changed(), workers: set.workers(), set });
+                }
+            }
+        }
+        true
+    }
+
+    async fn write(&mut self) -> Outcome {
+        let snapshot = match &self.source {
+            Some(source) => source.set.snapshot(&self.uid).await,
+            None => None,
+        };
+        let wanted = self.compose(snapshot.as_ref());
+        if wanted != self.written
+            && let Err(outcome) = self.patch(&wanted).await
+        {
+            return outcome;
+        }
+        for done in self.waiting.drain(..) {
+            // Whoever asked may have been cancelled.
+            let _ = done.send(());
+        }
+        let settled = self.facts.refused || snapshot.is_some_and(|snapshot| snapshot.settled);
+        if self.written.phase.is_final() && settled { Outcome::Over } else { Outcome::Written }
+    }
+
+    /// The status as it should be: what stood there, the facts, and what the log says.
+    fn compose(&self, snapshot: Option<&RunSnapshot>) -> PipelineRunStatus {
+        let now = now_ms();
+        let mut status = self.written.clone();
+        status.observed_generation = self.facts.generation.or(status.observed_generation);
+        status.start_offset = self.facts.start_offset.or(status.start_offset);
+        for fact in &self.facts.conditions {
+            let condition = (fact.type_, fact.status, fact.reason.as_str());
+            set_condition(&mut status.conditions, condition, &fact.message, now);
+        }
+        if self.facts.refused {
+            status.phase = RunPhase::Failed;
+            status.completion_time = status.completion_time.or_else(|| timestamp(now));
+            let condition = (types::SUCCEEDED, "False", succeeded::GRAPH_INVALID);
+            set_condition(&mut status.conditions, condition, "the graph was refused; see GraphValid", now);
+        }
+        let (Some(plan), Some(source), Some(snapshot)) = (&self.facts.plan, &self.source, snapshot) else {
+            return status;
+        };
+        let workers = source.workers.borrow().clone();
+        let stage = |name: &StageName| StageFacts {
+            topic: source.set.set.names.ready(name),
+            replicas: workers.stages.get(name).map_or(0, |health| health.wanted),
+        };
+        fill(&mut status, &snapshot.view, plan, stage, now);
+        let (ready, reason, message) = workers.condition();
+        set_condition(&mut status.conditions, (types::WORKERS_READY, ready, reason), &message, now);
+        let (stalls, reason, message) = self.stall(&status, ready);
+        set_condition(&mut status.conditions, (types::STALLED, stalls, reason), &message, now);
+        if let Some(stages) = status.phase.is_final().then_some(&mut status.stages) {
+            // An ended run wants no workers of its own; a Pipeline's are no longer this run's concern.
+            stages.iter_mut().for_each(|stage| stage.replicas = 0);
+        }
+        status
+    }
+
+    /// Whether queued objects wait for something that a person has to mend.
+    fn stall(&self, status: &PipelineRunStatus, workers_ready: &str) -> (&'static str, &'static str, String) {
+        let unreachable = self.facts.conditions.iter().find(|fact| fact.type_ == types::TOPICS_READY && fact.status == "False");
+        if let Some(fact) = unreachable.filter(|_| !status.phase.is_final()) {
+            return ("True", stalled::KAFKA_UNREACHABLE, fact.message.clone());
+        }
+        let problem = status.conditions.iter().find(|condition| condition.type_ == types::WORKERS_READY);
+        let stuck = status.counts.queued > 0 && status.counts.running == 0 && workers_ready == "False";
+        match problem.filter(|problem| stuck && !problem.message.is_empty() && problem.reason != "WorkersStarting") {
+            Some(problem) if problem.reason != orch_crds::condition::workers_ready::STARTING => {
+                ("True", stalled::NO_WORKERS, problem.message.clone())
+            }
+            _ => ("False", stalled::MOVING, String::new()),
+        }
+    }
+
+    async fn patch(&mut self, wanted: &PipelineRunStatus) -> Result<(), Outcome> {
+        let patch = json!({
+            "metadata": {"resourceVersion": self.run.resource_version()},
+            "status": with_nulls(&self.written, wanted),
+        });
+        let name = self.run.name_any();
+        match self.api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+            Ok(patched) => {
+                self.context.metrics.status_written(patch.to_string().len());
+                self.announce(wanted).await;
+                self.run.metadata = patched.metadata;
+                self.written = wanted.clone();
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.is_conflict() => match self.api.get(&name).await {
+                Ok(current) => self.catch_up(current),
+                Err(error) => self.refused(&error),
+            },
+            Err(kube::Error::Api(status)) if status.is_not_found() => Err(Outcome::NotOurs),
+            Err(error) => self.refused(&error),
+        }
+    }
+
+    fn refused(&self, error: &kube::Error) -> Result<(), Outcome> {
+        self.context.metrics.status_refused();
+        warn!(run = %self.run.name_any(), %error, "the status was not written");
+        Err(Outcome::Refused)
+    }
+
+    /// The resource has moved on. Another leader of a higher term writes it now, or only its spec was touched.
+    fn catch_up(&mut self, current: PipelineRun) -> Result<(), Outcome> {
+        let epoch = self.source.as_ref().map(|source| source.set.epoch());
+        let theirs = current.status.as_ref().and_then(|status| status.epoch);
+        if current.uid() != self.run.uid() || theirs.zip(epoch).is_some_and(|(theirs, ours)| theirs > ours) {
+            info!(run = %self.run.name_any(), "another operator writes the status");
+            return Err(Outcome::NotOurs);
+        }
+        debug!(run = %self.run.name_any(), "the resource has changed; the status is written again");
+        self.written = current.status.clone().unwrap_or_default();
+        self.run = current;
+        Err(Outcome::Refused)
+    }
+
+    /// Tells people of the changes that they wait for.
+    async fn announce(&self, wanted: &PipelineRunStatus) {
+        let about = self.run.object_ref(&());
+        let message = |type_: &str| {
+            let found = wanted.conditions.iter().find(|condition| condition.type_ == type_);
+            found.map_or_else(String::new, |condition| condition.message.clone())
+        };
+        if wanted.phase != self.written.phase {
+            match wanted.phase {
+                RunPhase::Pending => {}
+                RunPhase::Running => self.context.tell(&about, EventType::Normal, "Started", "the run has started").await,
+                RunPhase::Succeeded => {
+                    self.context.tell(&about, EventType::Normal, "Succeeded", &message(types::SUCCEEDED)).await;
+                }
+                RunPhase::Failed if self.facts.refused => {
+                    self.context.tell(&about, EventType::Warning, "GraphInvalid", &message(types::GRAPH_VALID)).await;
+                }
+                RunPhase::Failed => {
+                    self.context.tell(&about, EventType::Warning, "Failed", &message(types::SUCCEEDED)).await;
+                }
+                RunPhase::Cancelled => {
+                    self.context.tell(&about, EventType::Normal, "Cancelled", &message(types::SUCCEEDED)).await;
+                }
+            }
+        }
+        for failure in &wanted.failures {
+            if !self.written.failures.iter().any(|known| known.id == failure.id) {
+                let note = format!("{} failed: {} (blocks {})", failure.id, failure.message, failure.blocks);
+                self.context.tell(&about, EventType::Warning, "ObjectFailed", &note).await;
+            }
+        }
+    }
+
+    /// The run is over and written: its actor may forget it, and an inline run's workers go.
+    async fn release(self) {
+        let Some(Source { set, .. }) = self.source else { return };
+        let last = set.remove(&self.uid).await;
+        if set.set.inline && last {
+            let key = set.set.key();
+            let stage_set = set.set.clone();
+            drop(set);
+            self.context.registry.drop_set(&key).await;
+            if let Err(error) = crate::stages::stop_workers(&self.context.client, &stage_set).await {
+                warn!(run = %self.run.name_any(), %error, "the workers were not stopped");
+            }
+        }
+    }
+}
+
+/// Waits for a change of what the run is with; for ever when it is with nobody.
+async fn changed(source: &mut Option<Source>) {
+    let Some(Source { changed, workers, .. }) = source else { return std::future::pending().await };
+    let ended = tokio::select! {
+        result = changed.changed() => result.is_err(),
+        result = workers.changed() => result.is_err(),
+    };
+    if ended {
+        // The actor has ended: the reconcile brings the next one.
+        *source = None;
+    }
+}
+
+/// The status for a merge patch: what stood there and no longer does is null.
+fn with_nulls(old: &PipelineRunStatus, new: &PipelineRunStatus) -> Value {
+    // A status always serialises: texts, numbers and lists.
+    let (old, mut new) = (json!(old), json!(new));
+    if let (Value::Object(old), Value::Object(new)) = (old, &mut new) {
+        for (key, _) in old {
+            new.entry(key).or_insert(Value::Null);
+        }
+    }
+    new
+}

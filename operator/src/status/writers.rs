@@ -1,0 +1,80 @@
+//! The writers of this leader, one a run.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube::ResourceExt;
+use orch_core::id::RunUid;
+use orch_crds::PipelineRun;
+use tokio::sync::{mpsc, oneshot};
+
+use super::facts::Facts;
+use super::writer::{Order, Writer};
+use crate::context::Context;
+use crate::stages::SetHandle;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Writers {
+    by_run: Mutex<HashMap<RunUid, mpsc::UnboundedSender<Order>>>,
+    seen_finished: Mutex<HashSet<RunUid>>,
+}
+
+impl Writers {
+    /// Hands facts over; they are written when they differ from what stands there.
+    pub(crate) fn note(&self, context: &Arc<Context>, run: &PipelineRun, facts: Facts) {
+        self.send(context, run, Order::Facts(Box::new(facts), None));
+    }
+
+    /// Hands facts over and waits until they are written. False: they could not be.
+    pub(crate) async fn write(&self, context: &Arc<Context>, run: &PipelineRun, facts: Facts) -> bool {
+        let (done, written) = oneshot::channel();
+        self.send(context, run, Order::Facts(Box::new(facts), Some(done)));
+        written.await.is_ok()
+    }
+
+    /// From here on the writer shows what the actor of `set` says of the run.
+    pub(crate) fn follow(&self, context: &Arc<Context>, run: &PipelineRun, set: Arc<SetHandle>) {
+        self.send(context, run, Order::Follow(set));
+    }
+
+    /// The run is gone: its writer ends.
+    pub(crate) fn drop_run(&self, run: &RunUid) {
+        self.lock().remove(run);
+        self.seen_finished.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+    }
+
+    /// Whether this finished run is looked at for the first time.
+    pub(crate) fn first_look(&self, run: &RunUid) -> bool {
+        self.seen_finished.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone())
+    }
+
+    /// No run is written any more.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+        self.seen_finished.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn send(&self, context: &Arc<Context>, run: &PipelineRun, order: Order) {
+        let Some(uid) = run.uid() else { return };
+        let mut writers = self.lock();
+        let uid = RunUid::new(&uid);
+        let order = match writers.get(&uid) {
+            None => order,
+            Some(writer) => match writer.send(order) {
+                Ok(()) => return,
+                // The writer has ended: the run was over.
+                Err(mpsc::error::SendError(order)) => order,
+            },
+        };
+        let (sender, orders) = mpsc::unbounded_channel();
+        // The channel is open: its receiver stands one line above.
+        let _ = sender.send(order);
+        tokio::spawn(Writer::new(context.clone(), run).run(orders));
+        writers.insert(uid, sender);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunUid, mpsc::UnboundedSender<Order>>> {
+        self.by_run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,162 @@
+//! Counters and gauges. Labels come from closed sets: no name of a run, object or topic is one.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use orch_runner::Stats;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reconcile {
+    controller: &'static str,
+    result: &'static str,
+    category: &'static str,
+}
+
+/// The metrics of the process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    stats: Arc<Stats>,
+    reconciles: Family<Reconcile, Counter>,
+    status_writes: Counter,
+    status_bytes: Counter,
+    status_refusals: Counter,
+    leader: Gauge,
+    sets: Gauge,
+    runs: Gauge,
+}
+
+impl Metrics {
+    /// Registers everything.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("orchestrator");
+        let stats = Arc::new(Stats::default());
+        let metrics = Self {
+            stats: stats.clone(),
+            reconciles: Family::default(),
+            status_writes: Counter::default(),
+            status_bytes: Counter::default(),
+            status_refusals: Counter::default(),
+            leader: Gauge::default(),
+            sets: Gauge::default(),
+            runs: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("reconcile", "Reconciles by controller and result", metrics.reconciles.clone());
+        registry.register("status_writes", "Writes of a run's status", metrics.status_writes.clone());
+        let bytes = metrics.status_bytes.clone();
+        registry.register_with_unit("status_written", "JSON sent for the status of runs", Unit::Bytes, bytes);
+        registry.register("status_refusals", "Writes of a status that were refused", metrics.status_refusals.clone());
+        registry.register("leader", "1 on the replica that drives", metrics.leader.clone());
+        registry.register("stage_sets", "Pipelines and inline runs that are driven", metrics.sets.clone());
+        registry.register("live_runs", "Runs that are driven", metrics.runs.clone());
+        registry.register_collector(Box::new(Events(stats)));
+        Self { registry, ..metrics }
+    }
+
+    /// The counters that all actors share.
+    pub(crate) fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// A reconcile ended; `category` says why it failed.
+    pub(crate) fn reconciled(&self, controller: &'static str, category: Option<&'static str>) {
+        let result = if category.is_some() { "error" } else { "ok" };
+        let labels = Reconcile { controller, result, category: category.unwrap_or_default() };
+        self.reconciles.get_or_create(&labels).inc();
+    }
+
+    /// A status was written.
+    pub(crate) fn status_written(&self, bytes: usize) {
+        self.status_writes.inc();
+        self.status_bytes.inc_by(bytes as u64);
+    }
+
+    /// A status was refused.
+    pub(crate) fn status_refused(&self) {
+        self.status_refusals.inc();
+    }
+
+    /// Whether this replica drives.
+    pub(crate) fn leading(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// The text of /metrics. `sets` and `runs` are driven now.
+    pub(crate) fn render(&self, sets: usize, runs: usize) -> String {
+        self.sets.set(sets as i64);
+        self.runs.set(runs as i64);
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            // Writing into a String fails only where an encoder is wrong.
+            Err(fmt::Error) => "# the metrics cannot be encoded\n".to_owned(),
+        }
+    }
+}
+
+/// The records of the actors, by status and producer.
+#[derive(Debug)]
+struct Events(Arc<Stats>);
+
+impl Collector for Events {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut events = encoder.encode_descriptor(
+            "events",
+            "Records that counted, by what they say and who wrote them",
+            None,
+            MetricType::Counter,
+        )?;
+        let rows = [
+            ("ready", "operator", &self.0.published),
+            ("loaded", "worker", &self.0.loaded),
+            ("failed", "any", &self.0.failed),
+            ("other", "any", &self.0.other),
+        ];
+        for (status, producer, counter) in rows {
+            let labels = [("status", status), ("producer", producer)];
+            ConstCounter::new(read(counter)).encode(events.encode_family(&labels)?)?;
+        }
+        let mut refused = encoder.encode_descriptor(
+            "refused_records",
+            "Records that changed nothing, by reason",
+            None,
+            MetricType::Counter,
+        )?;
+        for (reason, count) in self.0.refused() {
+            ConstCounter::new(count).encode(refused.encode_family(&[("reason", reason.as_str())])?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o18_the_counter_by_status_and_producer_moves() {
+        let metrics = Metrics::new();
+        metrics.stats().published.fetch_add(3, Ordering::Relaxed);
+        metrics.reconciled("pipelinerun", Some("api_server"));
+        let text = metrics.render(1, 2);
+        for line in [
+            r#"orchestrator_events_total{status="ready",producer="operator"} 3"#,
+            r#"orchestrator_refused_records_total{reason="malformed"} 0"#,
+            r#"orchestrator_reconcile_total{controller="pipelinerun",result="error",category="api_server"} 1"#,
+            "orchestrator_live_runs 2",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The actor: one loop over records, commands and the clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orch_bus::{Bus, BusError, Message, Reader};
+use orch_core::engine::{Detail, Orders, project};
+use orch_core::id::{Epoch, Millis, RunUid};
+use orch_wire::RunGate;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::arrivals::{Arrivals, Recovered, Source};
+use crate::handle::{Command, Demand, Exit, RunSettings, RunSnapshot};
+use crate::outbox::{Delivery, Outbox};
+use crate::run::Run;
+use crate::runs::Runs;
+use crate::stages::Stages;
+use crate::stats::{Notice, Stats};
+use crate::term::Term;
+use crate::{control, now_ms, records};
+
+/// What was handed to the bus gets so long to be written when the actor is stopped.
+const FLUSH: Duration = Duration::from_secs(5);
+/// Nothing to wake up for: look again after this all the same.
+const REST_MS: Millis = 3_600_000;
+
+/// Where the actor reports to.
+pub(crate) struct Reports {
+    pub(crate) changed: watch::Sender<u64>,
+    pub(crate) demand: watch::Sender<Demand>,
+    pub(crate) epoch: watch::Sender<Epoch>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) notices: mpsc::Sender<Notice>,
+}
+
+/// The actor. `takeover` makes one, `intake` takes records in, `effects` carries out what is decided.
+pub(crate) struct Actor {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) reader: Box<dyn Reader>,
+    pub(crate) outbox: Outbox,
+    pub(crate) events_topic: Arc<str>,
+    pub(crate) control_topic: Arc<str>,
+    pub(crate) stages: Stages,
+    pub(crate) runs: Runs,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) term: Term,
+    /// Next offset of the events topic.
+    pub(crate) position: i64,
+    /// What stands before this offset was counted by whoever led then.
+    pub(crate) count_from: i64,
+    /// Which run gets the first place when room is scarce: moves on with every turn.
+    pub(crate) turn: usize,
+    pub(crate) wake_at: Option<Millis>,
+    pub(crate) demand_due: Option<Instant>,
+    /// Whether anything about a run has changed since the last report.
+    pub(crate) has_changed: bool,
+    pub(crate) reports: Reports,
+}
+
+/// What the loop wakes up for.
+enum Wake {
+    Command(Option<Command>),
+    Records(Result<Vec<Message>, BusError>),
+    Delivery(Delivery),
+    Recovered(Result<Recovered, BusError>),
+    Clock,
+}
+
+impl Actor {
+    /// The loop. Ends when the handle is dropped, another operator leads, or the bus breaks.
+    pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) -> Exit {
+        loop {
+            if let Some(exit) = self.turn() {
+                return self.leave(exit).await;
+            }
+            let wake_at = self.sleep_until();
+            let wake = tokio::select! {
+                command = commands.recv() => Wake::Command(command),
+                batch = self.reader.next() => Wake::Records(batch),
+                delivery = self.outbox.news() => Wake::Delivery(delivery),
+                recovered = self.arrivals.finished() => Wake::Recovered(recovered),
+                () = tokio::time::sleep_until(wake_at) => Wake::Clock,
+            };
+            if let Err(exit) = self.see(wake) {
+                return self.leave(exit).await;
+            }
+        }
+    }
+
+    /// Takes in what happened; what to do about it is decided in the next turn.
+    fn see(&mut self, wake: Wake) -> Result<(), Exit> {
+        match wake {
+            Wake::Command(Some(command)) => self.obey(command),
+            Wake::Command(None) => return Err(Exit::Stopped),
+            // A reader comes back by itself when the broker does: one that fails is at its end.
+            Wake::Records(batch) => batch.map_err(Exit::Broken)?.iter().for_each(|message| self.take_in(message)),
+            Wake::Delivery(delivery) => self.hear(delivery).map_err(Exit::Broken)?,
+            Wake::Recovered(recovered) => self.park(recovered.map_err(Exit::Broken)?),
+            Wake::Clock => {}
+        }
+        Ok(())
+    }
+
+    /// Decides for every run and carries the effects out, until the bus has nothing more to say about them.
+    fn turn(&mut self) -> Option<Exit> {
+        loop {
+            if let Some(epoch) = self.term.superseded_by() {
+                return Some(Exit::Superseded { epoch });
+            }
+            self.welcome();
+            self.decide_all();
+            let mut heard = false;
+            while let Some(delivery) = self.outbox.known_news() {
+                heard = true;
+                if let Err(error) = self.hear(delivery) {
+                    return Some(Exit::Broken(error));
+                }
+            }
+            // The in-memory bus acknowledges at once: no need to go to sleep for it.
+            if !(heard && self.has_changed) {
+                break;
+            }
+        }
+        if std::mem::take(&mut self.has_changed) {
+            self.reports.changed.send_modify(|version| *version += 1);
+        }
+        self.renew_demand();
+        None
+    }
+
+    async fn leave(self, exit: Exit) -> Exit {
+        if matches!(exit, Exit::Stopped) {
+            // Best effort: whoever takes over publishes what is not there.
+            let _ = tokio::time::timeout(FLUSH, self.outbox.flush()).await;
+        }
+        info!(events = %self.events_topic, ?exit, "no longer leading");
+        exit
+    }
+
+    fn sleep_until(&self) -> Instant {
+        let in_ms = self.wake_at.map_or(REST_MS, |at| (at - now_ms()).clamp(1, REST_MS));
+        let wake = Instant::now() + Duration::from_millis(in_ms as u64);
+        [self.demand_due, self.outbox.again_at()].into_iter().flatten().fold(wake, Instant::min)
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Add(settings) => self.add(*settings),
+            Command::Order(uid, orders) => self.order(&uid, orders),
+            Command::Remove(uid, done) => {
+                self.remove(&uid);
+                // The caller may have given up waiting.
+                let _ = done.send(());
+            }
+            Command::View(uid, detail, reply) => {
+                let _ = reply.send(self.view(&uid, detail));
+            }
+        }
+    }
+
+    /// A run comes to an actor that leads already. One that is not in the log yet is here at once.
+    fn add(&mut self, settings: RunSettings) {
+        let uid = settings.uid.as_str();
+        if self.runs.number(uid).is_some() || self.arrivals.contains(uid) {
+            return;
+        }
+        let slots = self.stages.slots(&settings.plan);
+        if settings.start_offset < self.position {
+            self.arrivals.add(settings, slots, self.position);
+        } else {
+            let mut run = Run::new(settings, slots);
+            run.from = self.position;
+            self.insert(run);
+        }
+    }
+
+    pub(crate) fn insert(&mut self, run: Run) {
+        self.runs.insert(run);
+        self.has_changed = true;
+    }
+
+    /// Takes runs in that were read back, and has others read back.
+    fn welcome(&mut self) {
+        if !self.term.is_asking() {
+            for (mut run, published) in self.arrivals.take(&self.reports.stats) {
+                run.recover(&published, &mut self.stages.windows);
+                self.insert(run);
+            }
+        }
+        if self.arrivals.may_start() {
+            let source = Source {
+                bus: self.bus.clone(),
+                events: self.events_topic.clone(),
+                ready_topics: self.stages.topics(self.arrivals.slots()),
+                position: self.position,
+                stats: self.reports.stats.clone(),
+            };
+            self.arrivals.start(source);
+        }
+    }
+
+    /// Runs were read back. When their records name a term above ours, nothing that we write would count for them: a
+    /// higher one has to begin first.
+    fn park(&mut self, recovered: Recovered) {
+        let epoch = recovered.epoch();
+        self.arrivals.park(recovered);
+        if epoch > self.term.own() {
+            self.ask_for_term(epoch);
+        }
+    }
+
+    fn order(&mut self, uid: &RunUid, orders: Orders) {
+        self.arrivals.order(uid, orders);
+        if let Some(run) = self.runs.find(uid.as_str()) {
+            self.has_changed |= run.orders != orders;
+            run.orders = orders;
+        }
+    }
+
+    fn remove(&mut self, uid: &RunUid) {
+        let was_arriving = self.arrivals.remove(uid);
+        let removed = self.runs.remove(uid.as_str());
+        let was_here = removed.is_some();
+        if let Some((number, mut run)) = removed {
+            run.vacate(&mut self.stages.windows);
+            self.outbox.forget(number);
+        }
+        if was_here || was_arriving {
+            let record = records::on_control(uid, RunGate::Ended, &self.control_topic);
+            self.outbox.write(None, vec![record]);
+            self.has_changed = true;
+        }
+    }
+
+    fn view(&self, uid: &RunUid, detail: Detail) -> Option<RunSnapshot> {
+        let number = self.runs.number(uid.as_str())?;
+        let run = self.runs.get(number)?;
+        let is_told = run.gate.told.is_some() && run.gate.told == control::wanted(run) && run.gate.acknowledged;
+        Some(RunSnapshot {
+            view: project(&run.state, &run.dispatch, detail),
+            settled: is_told && self.outbox.is_settled(number),
+        })
+    }
+}

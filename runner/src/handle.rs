@@ -1,0 +1,197 @@
+//! The handle of a Pipeline's actor: what others may ask of it.
+
+use std::sync::Arc;
+
+use orch_bus::{Bus, BusError};
+use orch_core::engine::{Detail, Orders, RunView};
+use orch_core::id::{Epoch, RunUid, StageName};
+use orch_core::plan::RunPlan;
+use orch_wire::TopicNames;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::actor::{Actor, Reports};
+use crate::stats::{Notice, Stats};
+
+/// The topics of a Pipeline, and who leads.
+#[derive(Debug, Clone)]
+pub struct PipelineSettings {
+    /// Names of its topics.
+    pub names: TopicNames,
+    /// Its stages and the number of partitions of their ready topics. A run may name further stages: they get a window
+    /// of their own.
+    pub stages: Vec<(StageName, u16)>,
+    /// Outstanding objects a stage at most.
+    pub window: u32,
+    /// Who leads: `LeaderStarted` names it, with a mark of this one actor behind it.
+    pub leader: String,
+    /// Highest term that is known from elsewhere (the status of its runs).
+    pub known_epoch: Epoch,
+}
+
+/// Why an actor ended.
+#[derive(Debug, Clone)]
+pub enum Exit {
+    /// It was asked to.
+    Stopped,
+    /// Another operator leads these topics.
+    Superseded {
+        /// Its term.
+        epoch: Epoch,
+    },
+    /// The bus broke: a topic is gone, or access was denied.
+    Broken(BusError),
+}
+
+/// A run as the actor needs it.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// Uid of the resource.
+    pub uid: RunUid,
+    /// `<namespace>/<name>`.
+    pub run: String,
+    /// What to run.
+    pub plan: Arc<RunPlan>,
+    /// What a person may change on the way.
+    pub orders: Orders,
+    /// Offset in the events topic before which nothing speaks of this run. It must be kept outside (in the status)
+    /// before the run is handed over: recovery folds from there.
+    pub start_offset: i64,
+}
+
+/// A run as it stands.
+#[derive(Debug, Clone)]
+pub struct RunSnapshot {
+    /// What a person sees.
+    pub view: RunView,
+    /// Whether workers were told, and everything that the run wrote is acknowledged.
+    pub settled: bool,
+}
+
+/// Work of each stage, for scaling.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// In no particular order; a stage that no live run uses is absent.
+    pub stages: Vec<StageDemand>,
+}
+
+/// Work of one stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageDemand {
+    /// Which stage.
+    pub stage: StageName,
+    /// Published and not ended, over all runs.
+    pub outstanding: u32,
+    /// A dependency of a pending object of the stage is under way.
+    pub soon: bool,
+}
+
+pub(crate) enum Command {
+    Add(Box<RunSettings>),
+    Order(RunUid, Orders),
+    Remove(RunUid, oneshot::Sender<()>),
+    View(RunUid, Detail, oneshot::Sender<Option<RunSnapshot>>),
+}
+
+/// Where an actor tells what it saw.
+#[derive(Debug, Clone)]
+pub struct Outlets {
+    /// Counters; several actors may share them.
+    pub stats: Arc<Stats>,
+    /// For people. A full channel drops what comes.
+    pub notices: mpsc::Sender<Notice>,
+}
+
+/// A running actor. Dropping the handle stops it.
+#[derive(Debug)]
+pub struct PipelineHandle {
+    commands: mpsc::UnboundedSender<Command>,
+    changed: watch::Receiver<u64>,
+    demand: watch::Receiver<Demand>,
+    epoch: watch::Receiver<Epoch>,
+    task: JoinHandle<Exit>,
+}
+
+impl PipelineHandle {
+    /// Takes the topics over (they exist already) and starts the actor. `runs` are recovered in one pass; further ones
+    /// come by [`PipelineHandle::add`]. Returns when the actor leads: its `LeaderStarted` was read back.
+    pub async fn start(
+        bus: Arc<dyn Bus>,
+        settings: PipelineSettings,
+        runs: Vec<RunSettings>,
+        outlets: Outlets,
+    ) -> Result<Self, BusError> {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (changed_tx, changed) = watch::channel(0);
+        let (demand_tx, demand) = watch::channel(Demand::default());
+        let (epoch_tx, epoch) = watch::channel(0);
+        let reports = Reports {
+            changed: changed_tx,
+            demand: demand_tx,
+            epoch: epoch_tx,
+            stats: outlets.stats,
+            notices: outlets.notices,
+        };
+        let actor = Actor::take_over(bus, settings, runs, reports).await?;
+        let task = tokio::spawn(actor.run(receiver));
+        Ok(Self { commands, changed, demand, epoch, task })
+    }
+
+    /// Takes a run in. A run that is here already is left as it is. One whose events have to be read back first is
+    /// not here before that is done; while the bus is away it waits.
+    pub fn add(&self, run: RunSettings) {
+        self.send(Command::Add(Box::new(run)));
+    }
+
+    /// Changes what a person may change.
+    pub fn order(&self, run: &RunUid, orders: Orders) {
+        self.send(Command::Order(run.clone(), orders));
+    }
+
+    /// Forgets a run: its resource is gone. Workers are told to start nothing more of it.
+    pub async fn remove(&self, run: &RunUid) {
+        let (done, removed) = oneshot::channel();
+        self.send(Command::Remove(run.clone(), done));
+        // An actor that has ended has forgotten all its runs.
+        let _ = removed.await;
+    }
+
+    /// A run as it stands; `None` when it is not here, not here yet, or the actor has ended.
+    pub async fn snapshot(&self, run: &RunUid, detail: Detail) -> Option<RunSnapshot> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::View(run.clone(), detail, reply));
+        answer.await.ok().flatten()
+    }
+
+    /// Counts up with every change of any run, and with nothing else; closed when the actor has ended.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+
+    /// The work of each stage, renewed at most ten times a second.
+    pub fn demand(&self) -> watch::Receiver<Demand> {
+        self.demand.clone()
+    }
+
+    /// The actor's term.
+    pub fn epoch(&self) -> Epoch {
+        *self.epoch.borrow()
+    }
+
+    /// Whether the actor has ended.
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Stops the actor; what it handed to the bus is written. Says why it ended if it had ended before.
+    pub async fn stop(self) -> Exit {
+        let Self { commands, task, .. } = self;
+        drop(commands);
+        task.await.unwrap_or_else(|error| Exit::Broken(BusError::Other(format!("the actor of the runs ended: {error}"))))
+    }
+
+    fn send(&self, command: Command) {
+        // An actor that has ended answers nothing: callers see it by `is_finished`.
+        let _ = self.commands.send(command);
+    }
+}

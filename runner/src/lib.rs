@@ -1,0 +1,30 @@
+//! The actor of the runs on one set of topics: bus, clock and timers around `fold` and `decide`.
+//!
+//! One task a Pipeline (an inline run is a Pipeline of its own) reads the events topic, folds each record into the
+//! state of its run, decides, and sends the effects to the bus. It knows no Kubernetes: `orch run` and the operator use
+//! the same actor. It decides nothing about an object itself.
+
+mod actor;
+mod arrivals;
+mod control;
+mod effects;
+mod handle;
+mod intake;
+mod outbox;
+mod records;
+mod recovery;
+mod run;
+mod runs;
+mod stages;
+mod stats;
+mod takeover;
+mod term;
+
+pub use handle::{Demand, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, StageDemand};
+pub use stats::{Notice, Stats};
+
+/// Milliseconds since 1970, by this machine's clock.
+pub fn now_ms() -> orch_core::id::Millis {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since_epoch.map_or(0, |elapsed| elapsed.as_millis() as orch_core::id::Millis)
+}

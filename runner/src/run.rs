@@ -1,0 +1,189 @@
+//! One run inside the actor: its state, its bookkeeping and its gate.
+
+use orch_bus::Message;
+use orch_core::engine::{Changes, Dispatch, Event, Orders, Phase, Publication, Record, Refused, RunState, Window, is_over};
+use orch_core::id::{Epoch, ObjectIx, RunUid, StageIx};
+use orch_wire::{EventsRecord, RunGate};
+
+use crate::handle::RunSettings;
+use crate::records;
+use crate::stats::Stats;
+
+/// What the workers were told of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    /// The newest word.
+    pub(crate) told: Option<RunGate>,
+    /// Number of its record among our own.
+    pub(crate) record: u64,
+    /// Whether that is written.
+    pub(crate) acknowledged: bool,
+}
+
+/// One run.
+pub(crate) struct Run {
+    pub(crate) name: String,
+    pub(crate) state: RunState,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) orders: Orders,
+    /// Position of each of the plan's stages among the Pipeline's.
+    pub(crate) slots: Vec<usize>,
+    pub(crate) gate: Gate,
+    /// Offset of the first record that this run has not taken in yet; those before are passed over.
+    pub(crate) from: i64,
+    /// Filled by folding, emptied by [`Run::absorb`].
+    changes: Changes,
+    /// Everything that is published or runs, and some of what was: see [`Run::mark_soon`].
+    under_way: Vec<ObjectIx>,
+}
+
+impl Run {
+    /// A run of which nothing has been read. `slots` says where its stages stand among the Pipeline's.
+    pub(crate) fn new(settings: RunSettings, slots: Vec<usize>) -> Self {
+        let state = RunState::new(settings.plan, settings.uid);
+        Self {
+            name: settings.run,
+            dispatch: Dispatch::new(&state),
+            state,
+            orders: settings.orders,
+            slots,
+            gate: Gate::default(),
+            from: settings.start_offset,
+            changes: Changes::default(),
+            under_way: Vec::new(),
+        }
+    }
+
+    pub(crate) fn uid(&self) -> &RunUid {
+        self.state.uid()
+    }
+
+    /// Takes in a record that names this run. What it meant is counted where `stats` are given.
+    pub(crate) fn fold(
+        &mut self,
+        record: EventsRecord<'_>,
+        message: &Message,
+        stats: Option<&Stats>,
+    ) -> Result<(), Refused> {
+        if message.offset < self.from {
+            return Ok(());
+        }
+        let folded = records::event(&self.state, record).and_then(|event| {
+            let record = Record { time: message.time, event };
+            self.state.fold(&record, &mut self.changes)?;
+            if let Some(stats) = stats {
+                stats.count(&record.event);
+            }
+            Ok(())
+        });
+        if let (Err(why), Some(stats)) = (&folded, stats) {
+            stats.refuse(*why);
+        }
+        folded
+    }
+
+    /// Takes in that another term began.
+    pub(crate) fn fold_leader(&mut self, epoch: Epoch, message: &Message) {
+        if message.offset >= self.from {
+            let record = Record { time: message.time, event: Event::LeaderStarted { epoch } };
+            // Refused where this run has seen a later term: that is nobody's fault.
+            let _ = self.state.fold(&record, &mut self.changes);
+        }
+    }
+
+    /// Hands what folding changed to the bookkeeping.
+    pub(crate) fn absorb(&mut self, windows: &mut [Window]) {
+        if self.changes.ready.is_empty() && self.changes.ended.is_empty() {
+            return;
+        }
+        let Self { dispatch, state, slots, changes, .. } = self;
+        with_slots(windows, slots, |windows| dispatch.absorb(state, changes, windows));
+        changes.ready.clear();
+        changes.ended.clear();
+    }
+
+    /// Starts the bookkeeping from what the ready topics hold.
+    pub(crate) fn recover(&mut self, published: &[(ObjectIx, Publication)], windows: &mut [Window]) {
+        self.changes = Changes::default();
+        let Self { dispatch, state, slots, .. } = self;
+        with_slots(windows, slots, |windows| *dispatch = Dispatch::recover(state, published, windows));
+        self.under_way = self.state.plan().indices().filter(|ix| self.is_under_way(*ix)).collect();
+    }
+
+    /// Gives the places of everything outstanding back: the run leaves.
+    pub(crate) fn vacate(&mut self, windows: &mut [Window]) {
+        self.absorb(windows);
+        for ix in self.state.plan().indices() {
+            if let Some(publication) = self.dispatch.publication(ix) {
+                let slot = self.slots[self.state.plan().object(ix).stage.usize()];
+                windows[slot].release(publication.partition);
+            }
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        is_over(&self.state, &self.dispatch)
+    }
+
+    /// What may be in flight now: nothing before the workers know that the run is open.
+    pub(crate) fn effective_orders(&self) -> Orders {
+        let is_open = self.gate.told == Some(RunGate::Open) && self.gate.acknowledged;
+        if is_open { self.orders } else { Orders { max_in_flight: 0, ..self.orders } }
+    }
+
+    /// How many objects of a stage it could publish now if there were room.
+    pub(crate) fn could_publish(&self, stage: StageIx) -> u32 {
+        let room = self.effective_orders().max_in_flight.saturating_sub(self.dispatch.in_flight());
+        if self.state.is_stopping() { 0 } else { self.dispatch.waiting(stage).min(room) }
+    }
+
+    /// Notes that a ready record is written now.
+    pub(crate) fn note_published(&mut self, ix: ObjectIx) {
+        self.under_way.push(ix);
+    }
+
+    /// Marks the stages (by slot) in which an object waits for one that is under way, so that work is about to come.
+    /// It looks at what is under way only: a pass over all objects would cost milliseconds in a large run.
+    pub(crate) fn mark_soon(&mut self, soon: &mut [bool]) {
+        let mut under_way = std::mem::take(&mut self.under_way);
+        under_way.retain(|ix| self.is_under_way(*ix));
+        let plan = self.state.plan();
+        let mut unmarked = self.slots.iter().filter(|slot| !soon[**slot]).count();
+        for ix in &under_way {
+            for dependant in plan.graph.dependants(*ix) {
+                if unmarked == 0 {
+                    break;
+                }
+                let slot = self.slots[plan.object(*dependant).stage.usize()];
+                if !soon[slot] && self.state.cell(*dependant).phase == Phase::Pending {
+                    soon[slot] = true;
+                    unmarked -= 1;
+                }
+            }
+        }
+        self.under_way = under_way;
+    }
+
+    fn is_under_way(&self, ix: ObjectIx) -> bool {
+        match self.state.cell(ix).phase {
+            Phase::Running => true,
+            Phase::Ready => self.dispatch.publication(ix).is_some(),
+            Phase::Pruned | Phase::Pending | Phase::Loaded | Phase::Failed | Phase::Blocked | Phase::Cancelled => false,
+        }
+    }
+}
+
+/// Shows the Pipeline's windows in the order of the run's own stages.
+pub(crate) fn with_slots<T>(windows: &mut [Window], slots: &[usize], act: impl FnOnce(&mut [Window]) -> T) -> T {
+    // The usual case: the run has the Pipeline's stages in the Pipeline's order.
+    if slots.iter().copied().eq(0..slots.len()) {
+        return act(&mut windows[..slots.len()]);
+    }
+    let empty = || Window::new(0, 1);
+    let mut own: Vec<Window> = slots.iter().map(|slot| std::mem::replace(&mut windows[*slot], empty())).collect();
+    let result = act(&mut own);
+    for (slot, window) in slots.iter().zip(own) {
+        windows[*slot] = window;
+    }
+    result
+}

@@ -1,0 +1,122 @@
+//! Becoming the leader of a set of topics, and recovering its runs in one pass over the events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use orch_bus::{Bus, BusError};
+use orch_core::id::Epoch;
+use orch_wire::{RunRecord, RunRecordKind};
+use tracing::info;
+
+use crate::actor::{Actor, Reports};
+use crate::arrivals::Arrivals;
+use crate::handle::{PipelineSettings, RunSettings};
+use crate::outbox::{Delivery, Outbox};
+use crate::recovery::{Published, next_batch, of_run, positions, published};
+use crate::run::Run;
+use crate::runs::Runs;
+use crate::stages::Stages;
+use crate::term::Term;
+use crate::{now_ms, records};
+
+/// Tells the actors of this process apart.
+static ACTORS: AtomicU64 = AtomicU64::new(1);
+
+/// A name that no other actor has, also not one of the same pod after a restart.
+fn unique(leader: &str) -> String {
+    format!("{leader}/{:x}-{}", now_ms(), ACTORS.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Actor {
+    /// Becomes the leader of the topics and recovers `runs`. Fails when the bus does not answer; the caller tries again.
+    pub(crate) async fn take_over(
+        bus: Arc<dyn Bus>,
+        settings: PipelineSettings,
+        runs: Vec<RunSettings>,
+        reports: Reports,
+    ) -> Result<Self, BusError> {
+        let outbox = Outbox::open(&*bus).await?;
+        let mut stages = Stages::new(&settings);
+        let runs: Vec<(RunSettings, Vec<usize>)> =
+            runs.into_iter().map(|run| (stages.slots(&run.plan), run)).map(|(slots, run)| (run, slots)).collect();
+        let ready_topics = stages.topics(runs.iter().flat_map(|(_, slots)| slots));
+        // Before the events are read: see `recovery`.
+        let positions = positions(&*bus, ready_topics).await?;
+        let events_topic: Arc<str> = settings.names.events().into();
+        let end = bus.bounds(&events_topic).await?.first().map_or(0, |bounds| bounds.high);
+        let start = runs.iter().map(|(run, _)| run.start_offset).min().unwrap_or(end).min(end);
+        let mut actor = Self {
+            reader: bus.read(&events_topic, 0, start).await?,
+            bus,
+            outbox,
+            control_topic: settings.names.control().into(),
+            events_topic,
+            stages,
+            runs: Runs::default(),
+            arrivals: Arrivals::default(),
+            term: Term::new(unique(&settings.leader), settings.known_epoch),
+            position: start,
+            count_from: end,
+            turn: 0,
+            wake_at: None,
+            demand_due: None,
+            has_changed: true,
+            reports,
+        };
+        for (settings, slots) in runs {
+            let mut run = Run::new(settings, slots);
+            // A topic that was made anew begins at 0 again.
+            run.from = run.from.min(end);
+            actor.runs.insert(run);
+        }
+        actor.lead(end).await?;
+        let started = actor.runs.iter().any(|run| run.state.started_at().is_some());
+        let mut found = if started { published(&*actor.bus, positions).await? } else { Published::new() };
+        for run in actor.runs.iter_mut() {
+            let published = of_run(&mut found, run);
+            run.recover(&published, &mut actor.stages.windows);
+        }
+        Ok(actor)
+    }
+
+    /// Reads to the present end, says `LeaderStarted` with a higher term, and reads on until that comes back. When
+    /// another operator said the same term before, ours is void and a higher one follows.
+    async fn lead(&mut self, end: i64) -> Result<(), BusError> {
+        // Silence before the end: nothing but gaps is left there. Had there been a record, it would come before ours.
+        while self.position < end && self.read_some().await? {}
+        while self.term.own() == 0 {
+            if !self.term.is_asking() {
+                self.ask_for_term(0);
+            }
+            self.read_some().await?;
+        }
+        info!(events = %self.events_topic, epoch = self.term.own(), "leading");
+        Ok(())
+    }
+
+    /// Takes the next records in. `false` when none came for a while although the bus answers.
+    async fn read_some(&mut self) -> Result<bool, BusError> {
+        let batch = tokio::select! {
+            batch = next_batch(&*self.bus, &self.events_topic, &mut *self.reader) => batch?,
+            delivery = self.outbox.news() => {
+                return match delivery {
+                    Delivery::GivenUp(undelivered) => Err(undelivered.error),
+                    Delivery::Acknowledged(tokens) => {
+                        self.outbox.close(&tokens);
+                        Ok(true)
+                    }
+                };
+            }
+        };
+        batch.iter().flatten().for_each(|message| self.take_in(message));
+        Ok(batch.is_some())
+    }
+
+    /// Says `LeaderStarted` with a term above all that are known and above `seen`.
+    pub(crate) fn ask_for_term(&mut self, seen: Epoch) {
+        let epoch = self.term.ask(seen);
+        let kind = RunRecordKind::LeaderStarted { leader: self.term.name().to_owned() };
+        let record = records::on_events(&RunRecord { run: None, epoch, kind }, &self.events_topic, now_ms());
+        self.outbox.write(None, vec![record]);
+    }
+}

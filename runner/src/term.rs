@@ -1,0 +1,126 @@
+//! Who leads, as the `LeaderStarted` records of the events topic say it. Pure: no I/O, no clock.
+
+use orch_core::id::Epoch;
+
+/// What a `LeaderStarted` meant to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is the one that we asked for: from here on our records are in force.
+    Ours,
+    /// Another operator leads from here on.
+    Theirs,
+    /// Its term was over before it began.
+    Void,
+}
+
+/// Our term, and the highest that anybody had.
+#[derive(Debug)]
+pub(crate) struct Term {
+    /// Stands in our `LeaderStarted`. No two actors have the same, so that nobody takes another's record for its own.
+    name: String,
+    own: Epoch,
+    highest: Epoch,
+    asked: Option<Epoch>,
+}
+
+impl Term {
+    /// Nobody leads yet; `known` is the highest term that is known from elsewhere.
+    pub(crate) fn new(name: String, known: Epoch) -> Self {
+        Self { name, own: 0, highest: known, asked: None }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The term in which our records are written.
+    pub(crate) fn own(&self) -> Epoch {
+        self.own
+    }
+
+    /// Raises the term above all that are known and above `seen`: the one that our next `LeaderStarted` says.
+    pub(crate) fn ask(&mut self, seen: Epoch) -> Epoch {
+        self.highest = self.highest.max(seen);
+        let epoch = self.highest + 1;
+        self.asked = Some(epoch);
+        epoch
+    }
+
+    /// Whether our last `LeaderStarted` is still on its way.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Takes a `LeaderStarted` in. The first of a term counts.
+    pub(crate) fn hear(&mut self, epoch: Epoch, leader: &str) -> Heard {
+        if epoch <= self.highest {
+            return Heard::Void;
+        }
+        self.highest = epoch;
+        if self.asked == Some(epoch) && leader == self.name {
+            self.own = epoch;
+            self.asked = None;
+            return Heard::Ours;
+        }
+        if self.asked.is_some_and(|asked| asked <= epoch) {
+            self.asked = None;
+        }
+        Heard::Theirs
+    }
+
+    /// The term of the operator that leads instead of us.
+    pub(crate) fn superseded_by(&self) -> Option<Epoch> {
+        (self.highest > self.own && self.asked.is_none()).then_some(self.highest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leading(epoch: Epoch) -> Term {
+        let mut term = Term::new("me".to_owned(), epoch - 1);
+        assert_eq!(term.ask(0), epoch);
+        assert_eq!(term.hear(epoch, "me"), Heard::Ours);
+        term
+    }
+
+    #[test]
+    fn the_first_record_of_a_term_counts() {
+        let mut term = Term::new("me".to_owned(), 4);
+        assert_eq!(term.ask(0), 5);
+        assert_eq!(term.hear(5, "you"), Heard::Theirs);
+        assert_eq!(term.hear(5, "me"), Heard::Void);
+        assert_eq!((term.own(), term.superseded_by()), (0, Some(5)));
+        assert_eq!(term.ask(0), 6);
+        assert_eq!(term.hear(6, "me"), Heard::Ours);
+        assert_eq!((term.own(), term.superseded_by()), (6, None));
+    }
+
+    #[test]
+    fn a_higher_term_of_another_ends_ours() {
+        let mut term = leading(3);
+        assert_eq!(term.hear(2, "you"), Heard::Void);
+        assert_eq!(term.superseded_by(), None);
+        assert_eq!(term.hear(4, "you"), Heard::Theirs);
+        assert_eq!(term.superseded_by(), Some(4));
+    }
+
+    #[test]
+    fn a_leader_may_raise_its_own_term() {
+        let mut term = leading(1);
+        assert_eq!(term.ask(7), 8);
+        // Terms below the one that is asked for do not stop us: ours follows.
+        assert!(term.is_asking() && term.superseded_by().is_none());
+        assert_eq!(term.hear(8, "me"), Heard::Ours);
+        assert_eq!((term.own(), term.superseded_by()), (8, None));
+    }
+
+    #[test]
+    fn whoever_passes_the_term_that_was_asked_for_leads() {
+        let mut term = leading(1);
+        term.ask(7);
+        assert_eq!(term.hear(9, "you"), Heard::Theirs);
+        assert_eq!(term.superseded_by(), Some(9));
+    }
+}

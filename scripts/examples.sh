@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# `make examples`: what the examples promise without a server.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+(cd examples/external-worker && python3 -m unittest)
+cargo build --locked --quiet -p orch-cli --no-default-features
+
+# runs_in FILE: the names of its PipelineRuns, where it holds more than one
+runs_in() { awk '/^kind: PipelineRun/ { run = 1 } run && /^  name:/ { names[n++] = $2; run = 0 } END { for (i in names) if (n > 1) print names[i] }' "$1"; }
+
+validate() { "$TARGET/debug/orch" validate "$@" || die "\`orch validate $*\` refuses it"; }
+
+for file in Objets.json examples/*/*.yaml; do
+    names=$(runs_in "$file")
+    if [ -z "$names" ]; then validate "$file"; fi
+    for name in $names; do validate "$file" --run "$name"; done
+done

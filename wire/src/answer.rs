@@ -1,0 +1,399 @@
+//! Records of the events topic: what workers answer, and how any record there is read.
+
+use std::borrow::Cow;
+
+use orch_core::duration;
+use orch_core::engine::{OperatorReason, RunEnd};
+use orch_core::id::{Attempt, Epoch, Millis, canonical_number};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use crate::headers::{Headers, event_headers};
+use crate::run_record::OPERATOR_WORKER;
+use crate::{MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES, id_json, rfc3339};
+
+/// What a worker says about one attempt.
+#[derive(Debug, Clone)]
+pub struct Answer<'a> {
+    /// Uid of the run, from the ready record.
+    pub run_uid: Cow<'a, str>,
+    /// Id of the object.
+    pub object: Cow<'a, str>,
+    /// Stage, from the ready record; outsiders may leave it out.
+    pub stage: Option<Cow<'a, str>>,
+    /// Attempt, from the ready record.
+    pub attempt: Attempt,
+    /// Name of the worker; empty where an outsider gave none.
+    pub worker: Cow<'a, str>,
+    /// What it says.
+    pub kind: AnswerKind<'a>,
+}
+
+/// The four things a worker can say.
+#[derive(Debug, Clone)]
+pub enum AnswerKind<'a> {
+    /// It has begun. Optional for short work.
+    Started,
+    /// It is still at it: a heartbeat.
+    Progress {
+        /// 0 to 1.
+        progress: Option<f64>,
+        /// For people.
+        message: Option<Cow<'a, str>>,
+    },
+    /// It is done.
+    Loaded {
+        /// What the dependants get, as JSON text of at most 4 KiB.
+        outputs: Option<Cow<'a, str>>,
+    },
+    /// It went wrong.
+    Failed {
+        /// A word for machines.
+        reason: Cow<'a, str>,
+        /// For people, never empty.
+        error: Cow<'a, str>,
+        /// Whether another attempt may help.
+        retryable: bool,
+        /// Wait at least so long before the next attempt.
+        retry_after_ms: Option<Millis>,
+        /// The last lines of the log, at most 4 KiB.
+        log_tail: Option<Cow<'a, str>>,
+    },
+}
+
+/// A record of the events topic, read.
+#[derive(Debug, Clone)]
+pub enum EventsRecord<'a> {
+    /// A worker's answer.
+    Answer(Answer<'a>),
+    /// The operator gave an attempt up.
+    Expired {
+        /// Uid of the run.
+        run_uid: Cow<'a, str>,
+        /// Id of the object.
+        object: Cow<'a, str>,
+        /// Which attempt.
+        attempt: Attempt,
+        /// Why.
+        reason: OperatorReason,
+        /// Term of the leader.
+        epoch: Epoch,
+    },
+    /// A run began.
+    RunStarted {
+        /// Uid of the run.
+        run_uid: Cow<'a, str>,
+        /// Digest of its plan.
+        plan_digest: Cow<'a, str>,
+        /// Term of the leader.
+        epoch: Epoch,
+    },
+    /// An operator took over.
+    LeaderStarted {
+        /// Its term.
+        epoch: Epoch,
+        /// Who.
+        leader: Cow<'a, str>,
+    },
+    /// A run was ended.
+    RunCancelled {
+        /// Uid of the run.
+        run_uid: Cow<'a, str>,
+        /// Why.
+        reason: RunEnd,
+        /// Term of the leader.
+        epoch: Epoch,
+    },
+}
+
+/// Why a record of the events topic cannot be read. It is counted, reported and skipped.
+#[derive(Debug, Error)]
+pub enum Malformed {
+    /// Larger than the contract allows.
+    #[error("{0} bytes, the limit is {MAX_RECORD_BYTES}")]
+    TooLarge(usize),
+    /// Not JSON, not an object, nested too deep, or a field of the wrong type.
+    #[error("not readable as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A field that this event type needs is absent or empty.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A field holds what it may not.
+    #[error("`{0}` is not valid")]
+    Invalid(&'static str),
+    /// Key and `id_objet` name different objects.
+    #[error("the key is `{key}`, `id_objet` says `{id_objet}`")]
+    KeyConflict {
+        /// The record's key.
+        key: String,
+        /// The value's id.
+        id_objet: String,
+    },
+    /// Not a type that belongs on this topic.
+    #[error("unknown event type `{0}`")]
+    UnknownType(String),
+}
+
+/// A text that borrows where it has no escapes. `Option<Cow<str>>` alone would always copy.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct Flat<'a> {
+    #[serde(borrow)]
+    event_type: Text<'a>,
+    #[serde(borrow)]
+    id_objet: Option<&'a RawValue>,
+    #[serde(borrow)]
+    meta: Option<&'a RawValue>,
+    #[serde(borrow)]
+    run_uid: Option<Text<'a>>,
+    #[serde(borrow)]
+    stage: Option<Text<'a>>,
+    attempt: Option<Attempt>,
+    epoch: Option<Epoch>,
+    #[serde(borrow)]
+    worker: Option<Text<'a>>,
+    progress: Option<f64>,
+    #[serde(borrow)]
+    message: Option<Text<'a>>,
+    #[serde(borrow)]
+    outputs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    error: Option<Text<'a>>,
+    retryable: Option<bool>,
+    #[serde(borrow)]
+    retry_after: Option<Text<'a>>,
+    #[serde(borrow)]
+    log_tail: Option<Text<'a>>,
+    #[serde(borrow)]
+    plan_digest: Option<Text<'a>>,
+    #[serde(borrow)]
+    leader: Option<Text<'a>>,
+}
+
+/// The fields that the original system kept in `meta` of an answer.
+#[derive(Default, Deserialize)]
+struct AnswerMeta<'a> {
+    #[serde(borrow)]
+    worker: Option<Text<'a>>,
+    #[serde(borrow)]
+    error: Option<Text<'a>>,
+}
+
+/// Reads a record of the events topic. Fields that are not known are ignored.
+pub fn decode_event<'a>(key: &'a [u8], value: &'a [u8]) -> Result<EventsRecord<'a>, Malformed> {
+    if value.len() > MAX_RECORD_BYTES {
+        return Err(Malformed::TooLarge(value.len()));
+    }
+    let flat: Flat<'a> = serde_json::from_slice(value)?;
+    match flat.event_type.0.as_ref() {
+        "RunStarted" => Ok(EventsRecord::RunStarted {
+            run_uid: required(flat.run_uid, "run_uid")?,
+            plan_digest: required(flat.plan_digest, "plan_digest")?,
+            epoch: flat.epoch.ok_or(Malformed::Missing("epoch"))?,
+        }),
+        "LeaderStarted" => Ok(EventsRecord::LeaderStarted {
+            epoch: flat.epoch.ok_or(Malformed::Missing("epoch"))?,
+            leader: flat.leader.map_or(Cow::Borrowed(""), |text| text.0),
+        }),
+        "RunCancelled" => Ok(EventsRecord::RunCancelled {
+            run_uid: required(flat.run_uid, "run_uid")?,
+            reason: match flat.reason.as_ref().map(|text| text.0.as_ref()) {
+                Some("Cancelled") => RunEnd::Cancelled,
+                Some("DeadlineExceeded") => RunEnd::DeadlineExceeded,
+                Some(_) => return Err(Malformed::Invalid("reason")),
+                None => return Err(Malformed::Missing("reason")),
+            },
+            epoch: flat.epoch.ok_or(Malformed::Missing("epoch"))?,
+        }),
+        "ObjectStarted" | "ObjectProgress" | "ObjectLoaded" | "ObjectFailed" => decode_answer(key, flat),
+        other => Err(Malformed::UnknownType(other.chars().take(80).collect())),
+    }
+}
+
+fn required<'a>(field: Option<Text<'a>>, name: &'static str) -> Result<Cow<'a, str>, Malformed> {
+    field.map(|text| text.0).filter(|text| !text.is_empty()).ok_or(Malformed::Missing(name))
+}
+
+fn decode_answer<'a>(key: &'a [u8], flat: Flat<'a>) -> Result<EventsRecord<'a>, Malformed> {
+    let object = object_id(key, flat.id_objet)?;
+    let attempt = flat.attempt.filter(|attempt| *attempt > 0).ok_or(Malformed::Missing("attempt"))?;
+    let run_uid = required(flat.run_uid, "run_uid")?;
+    let failed = flat.event_type.0 == "ObjectFailed";
+    let meta = match flat.meta {
+        Some(raw) if flat.worker.is_none() || (failed && flat.error.is_none()) => {
+            // Free text of an outsider: what is not there or of another shape is simply not used.
+            serde_json::from_str(raw.get()).unwrap_or_default()
+        }
+        _ => AnswerMeta::default(),
+    };
+    let worker = flat.worker.or(meta.worker).map_or(Cow::Borrowed(""), |text| text.0);
+    if failed && worker == OPERATOR_WORKER
+        && let Some(epoch) = flat.epoch
+    {
+        let reason = flat.reason.as_ref().and_then(|text| OperatorReason::parse(&text.0));
+        let reason = reason.ok_or(Malformed::Invalid("reason"))?;
+        return Ok(EventsRecord::Expired { run_uid, object, attempt, reason, epoch });
+    }
+    let kind = match flat.event_type.0.as_ref() {
+        "ObjectStarted" => AnswerKind::Started,
+        "ObjectProgress" => {
+            AnswerKind::Progress { progress: flat.progress, message: flat.message.map(|text| text.0) }
+        }
+        "ObjectLoaded" => AnswerKind::Loaded { outputs: outputs(flat.outputs)? },
+        _ => AnswerKind::Failed {
+            reason: flat.reason.map_or(Cow::Borrowed("WorkerError"), |text| text.0),
+            error: flat
+                .error
+                .or(meta.error)
+                .map(|text| text.0)
+                .filter(|text| !text.trim().is_empty())
+                .unwrap_or(Cow::Borrowed("the worker gave no reason")),
+            retryable: flat.retryable.unwrap_or(true),
+            retry_after_ms: match flat.retry_after {
+                Some(text) => Some(duration::parse(&text.0).map_err(|_| Malformed::Invalid("retry_after"))?),
+                None => None,
+            },
+            log_tail: flat.log_tail.map(|text| tail(text.0)),
+        },
+    };
+    Ok(EventsRecord::Answer(Answer { run_uid, object, stage: flat.stage.map(|text| text.0), attempt, worker, kind }))
+}
+
+fn outputs(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, Malformed> {
+    match raw.map(RawValue::get) {
+        None | Some("null") => Ok(None),
+        Some(text) if text.len() > MAX_OUTPUTS_BYTES => Err(Malformed::Invalid("outputs")),
+        Some(text) => Ok(Some(Cow::Borrowed(text))),
+    }
+}
+
+/// The last [`MAX_OUTPUTS_BYTES`] of a log, cut at a character.
+fn tail(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.len() <= MAX_OUTPUTS_BYTES {
+        return text;
+    }
+    let mut from = text.len() - MAX_OUTPUTS_BYTES;
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    Cow::Owned(text[from..].to_owned())
+}
+
+/// Key or `id_objet` suffices; both and different is malformed.
+fn object_id<'a>(key: &'a [u8], raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Malformed> {
+    let key = std::str::from_utf8(key).map_err(|_| Malformed::Invalid("key"))?;
+    let id: Option<Cow<'a, str>> = match raw.map(RawValue::get) {
+        None | Some("null") => None,
+        Some(text) if text.starts_with('"') => Some(serde_json::from_str::<Text<'a>>(text)?.0),
+        Some(text) if canonical_number(text).is_some() => Some(Cow::Borrowed(text)),
+        Some(_) => return Err(Malformed::Invalid("id_objet")),
+    };
+    match id {
+        Some(id) if key.is_empty() || id == key => Ok(id),
+        Some(id) => Err(Malformed::KeyConflict { key: key.to_owned(), id_objet: id.into_owned() }),
+        None if key.is_empty() => Err(Malformed::Missing("id_objet")),
+        None => Ok(Cow::Borrowed(key)),
+    }
+}
+
+#[derive(Serialize)]
+struct AnswerJson<'a> {
+    event_type: &'static str,
+    id_objet: serde_json::Value,
+    meta: MetaJson<'a>,
+    event_datetime: String,
+    run: &'a str,
+    run_uid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'a str>,
+    attempt: Attempt,
+    worker: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outputs: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_tail: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MetaJson<'a> {
+    worker: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl Answer<'_> {
+    /// Name of the event.
+    pub fn event_type(&self) -> &'static str {
+        match self.kind {
+            AnswerKind::Started => "ObjectStarted",
+            AnswerKind::Progress { .. } => "ObjectProgress",
+            AnswerKind::Loaded { .. } => "ObjectLoaded",
+            AnswerKind::Failed { .. } => "ObjectFailed",
+        }
+    }
+
+    /// CloudEvents headers; `run` is `<namespace>/<name>`.
+    pub fn headers(&self, run: &str, now: Millis) -> Headers {
+        event_headers(self.event_type(), run, &self.run_uid, &self.object, self.attempt, now)
+    }
+
+    /// The value as JSON; `run` is `<namespace>/<name>`. Outputs that are not JSON are an error of the caller.
+    pub fn encode(&self, run: &str, now: Millis) -> Result<Vec<u8>, serde_json::Error> {
+        let mut json = AnswerJson {
+            event_type: self.event_type(),
+            id_objet: id_json(&self.object),
+            meta: MetaJson { worker: &self.worker, error: None },
+            event_datetime: rfc3339(now),
+            run,
+            run_uid: &self.run_uid,
+            stage: self.stage.as_deref(),
+            attempt: self.attempt,
+            worker: &self.worker,
+            progress: None,
+            message: None,
+            outputs: None,
+            reason: None,
+            error: None,
+            retryable: None,
+            retry_after: None,
+            log_tail: None,
+        };
+        match &self.kind {
+            AnswerKind::Started => {}
+            AnswerKind::Progress { progress, message } => {
+                json.progress = *progress;
+                json.message = message.as_deref();
+            }
+            AnswerKind::Loaded { outputs } => {
+                json.outputs = outputs.as_deref().map(serde_json::from_str).transpose()?;
+            }
+            AnswerKind::Failed { reason, error, retryable, retry_after_ms, log_tail } => {
+                json.meta.error = Some(error);
+                json.reason = Some(reason);
+                json.error = Some(error);
+                json.retryable = Some(*retryable);
+                json.retry_after = retry_after_ms.map(|ms| format!("{ms}ms"));
+                json.log_tail = log_tail.as_deref();
+            }
+        }
+        serde_json::to_vec(&json)
+    }
+}

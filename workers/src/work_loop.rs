@@ -1,0 +1,351 @@
+//! The loop of a worker: ready records in, work, answers out. Everything meets in one task; only work that takes time
+//! has tasks of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orch_bus::{Bus, Message, Undelivered};
+use orch_core::duration;
+use orch_core::id::Millis;
+use orch_wire::AnswerKind;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::control::{ControlFeed, ControlUpdate};
+use crate::gate::{Gate, Verdict};
+use crate::health::Health;
+use crate::heartbeat::{Due, Pulse};
+use crate::in_flight::{Ended, InFlight, Report, Running, attempt, attempt_now};
+use crate::membership::Membership;
+use crate::outbox::{Counters, Outbox, Place};
+use crate::{Processors, Progress, Settings, Work, WorkFailure};
+
+/// How often the state of the connection is looked at, and refused answers are sent again.
+const TICK: Duration = Duration::from_secs(1);
+/// Leaving the group commits. When the broker is away that must not keep the process.
+const LEAVE: Duration = Duration::from_secs(10);
+/// Malformed records that are logged one by one; of more only each doubling.
+const LOGGED_ONE_BY_ONE: u64 = 10;
+
+/// Where everything comes from.
+pub(crate) struct Channels {
+    pub(crate) control: ControlFeed,
+    pub(crate) member: Membership,
+    pub(crate) acknowledged: UnboundedReceiver<Vec<u64>>,
+    pub(crate) undelivered: UnboundedReceiver<Undelivered>,
+}
+
+/// What others can see of the worker.
+pub(crate) struct Outside {
+    pub(crate) health: Health,
+    pub(crate) counters: Counters,
+}
+
+/// What happens to a worker.
+enum Event {
+    Shutdown,
+    Control(Option<ControlUpdate>),
+    Acknowledged(Vec<u64>),
+    Undelivered(Undelivered),
+    Ended(Ended),
+    Time,
+    Slot(OwnedSemaphorePermit),
+    Ready(Vec<Message>),
+}
+
+/// A ready record of a run that nothing was heard of yet. It keeps its slot.
+struct Undecided {
+    /// Decided when [`ControlUpdate::Synced`] says this number or a later one.
+    question: u64,
+    work: Work,
+    place: Place,
+    slot: OwnedSemaphorePermit,
+}
+
+/// The state of a worker at work.
+pub(crate) struct WorkLoop {
+    bus: Arc<dyn Bus>,
+    settings: Settings,
+    processors: Processors,
+    outside: Outside,
+    channels: Channels,
+    outbox: Outbox,
+    gate: Gate,
+    /// Whether `control` was read to its end once: nothing is taken before.
+    synced: bool,
+    undecided: Vec<Undecided>,
+    in_flight: InFlight,
+    ended: (UnboundedSender<Ended>, UnboundedReceiver<Ended>),
+    slots: Arc<Semaphore>,
+    /// The slot for the next record, taken before it is asked for.
+    held: Option<OwnedSemaphorePermit>,
+    bus_trouble: Option<String>,
+    next_tick: Instant,
+    shutdown: CancellationToken,
+    /// When draining ends; `None` before a shutdown.
+    drain_until: Option<Instant>,
+}
+
+impl WorkLoop {
+    pub(crate) fn new(
+        bus: Arc<dyn Bus>,
+        (settings, processors): (Settings, Processors),
+        outside: Outside,
+        mut channels: Channels,
+        outbox: Outbox,
+        shutdown: CancellationToken,
+    ) -> Self {
+        channels.control.ask();
+        let slots = Arc::new(Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
+        Self {
+            bus,
+            settings,
+            processors,
+            outside,
+            channels,
+            outbox,
+            gate: Gate::default(),
+            synced: false,
+            undecided: Vec::new(),
+            in_flight: InFlight::default(),
+            ended: mpsc::unbounded_channel(),
+            slots,
+            held: None,
+            bus_trouble: None,
+            next_tick: Instant::now() + TICK,
+            shutdown,
+            drain_until: None,
+        }
+    }
+
+    /// Works until a shutdown, drains, and leaves the group.
+    pub(crate) async fn run(mut self) {
+        while !self.is_drained() {
+            // A backlog must not keep the task from giving way to others.
+            tokio::task::coop::consume_budget().await;
+            let event = self.next_event().await;
+            self.handle(event);
+            self.outbox.send();
+        }
+        let (stopped, unacknowledged) = (self.in_flight.len(), self.outbox.len());
+        if stopped + unacknowledged > 0 {
+            warn!(stopped, unacknowledged, "the time to drain is over; another worker gets what is left");
+            self.in_flight.abort_all();
+        }
+        match timeout(LEAVE, self.channels.member.leave()).await {
+            Ok(Ok(())) => info!("left the consumer group"),
+            Ok(Err(error)) => warn!(%error, "left the consumer group without a last commit"),
+            Err(_) => warn!("the consumer group was not left in time"),
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        let idle = self.in_flight.is_empty() && self.outbox.is_empty();
+        self.drain_until.is_some_and(|until| idle || Instant::now() >= until)
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let open = self.drain_until.is_none();
+        let polling = open && self.synced;
+        if polling && self.held.is_none() {
+            self.held = self.slots.clone().try_acquire_owned().ok();
+        }
+        let (full, room) = (self.held.is_none(), 1 + self.slots.available_permits());
+        let time = self.wake_at();
+        // In this order, so that a backlog of ready records keeps nothing else waiting.
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled(), if open => Event::Shutdown,
+            update = self.channels.control.next() => Event::Control(update),
+            Some(tokens) = self.channels.acknowledged.recv() => Event::Acknowledged(tokens),
+            Some(record) = self.channels.undelivered.recv() => Event::Undelivered(record),
+            Some(ended) = self.ended.1.recv() => Event::Ended(ended),
+            () = sleep_until(time) => Event::Time,
+            Ok(slot) = self.slots.clone().acquire_owned(), if polling && full => Event::Slot(slot),
+            records = self.channels.member.next(room), if polling && !full => Event::Ready(records),
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        let others = [self.in_flight.next_due(), self.drain_until];
+        others.into_iter().flatten().fold(self.next_tick, Instant::min)
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Shutdown => self.begin_to_drain(),
+            Event::Control(update) => self.control(update),
+            Event::Acknowledged(tokens) => {
+                let member = &self.channels.member;
+                for token in tokens {
+                    self.outbox.acknowledged(token, |place| member.finish(place));
+                }
+            }
+            Event::Undelivered(record) => self.outbox.undelivered(&record),
+            Event::Ended(ended) => self.ended(ended),
+            Event::Time => self.time(Instant::now()),
+            Event::Slot(slot) => self.held = Some(slot),
+            Event::Ready(records) => records.iter().for_each(|record| self.ready(record)),
+        }
+    }
+
+    fn begin_to_drain(&mut self) {
+        info!(in_work = self.in_flight.len(), unacknowledged = self.outbox.len(), "draining");
+        self.outside.health.leaving();
+        self.held = None;
+        // Not begun, not finished: another worker gets them.
+        self.undecided.clear();
+        self.drain_until = Some(Instant::now() + self.settings.drain);
+    }
+
+    fn control(&mut self, update: Option<ControlUpdate>) {
+        match update {
+            Some(ControlUpdate::Records(records)) => {
+                let unreadable = self.gate.apply(&records);
+                if unreadable > 0 {
+                    warn!(unreadable, "records of the control topic that cannot be read were skipped");
+                }
+            }
+            Some(ControlUpdate::Synced(number)) => {
+                if !self.synced {
+                    self.synced = true;
+                    self.outside.health.control_read();
+                }
+                self.decide(number);
+            }
+            None => {
+                error!("the reader of the control topic ended; starting it again");
+                let topic = self.settings.control_topic.clone();
+                self.channels.control = ControlFeed::start(self.bus.clone(), topic);
+                let question = self.channels.control.ask();
+                self.undecided.iter_mut().for_each(|undecided| undecided.question = question);
+            }
+        }
+    }
+
+    /// Everything that was in `control` when question `number` was asked is known: decides what waits for it.
+    fn decide(&mut self, number: u64) {
+        let ripe = self.undecided.extract_if(.., |undecided| undecided.question <= number);
+        for Undecided { work, place, slot, .. } in ripe.collect::<Vec<_>>() {
+            match self.gate.verdict(work.run_uid()) {
+                Verdict::Start => self.start(work, place, slot),
+                Verdict::Skip | Verdict::Unknown => self.skip(&work, place),
+            }
+        }
+    }
+
+    fn ready(&mut self, record: &Message) {
+        let place = Place { partition: record.partition, offset: record.offset };
+        let slot = self.held.take().or_else(|| self.slots.clone().try_acquire_owned().ok());
+        let Some(slot) = slot else {
+            // The bus gave more than it was asked for. Nothing is lost: it comes again after a restart.
+            error!(partition = place.partition, offset = place.offset, "the bus gave a record too many");
+            return;
+        };
+        let work = match Work::decode(&record.key, &record.value, record.reply_topic.clone()) {
+            Ok(work) => work,
+            Err(problem) => {
+                let count = self.outside.counters.malformed();
+                if count <= LOGGED_ONE_BY_ONE || count.is_power_of_two() {
+                    warn!(error = %problem, partition = place.partition, offset = place.offset, count, "skipped a malformed ready record");
+                }
+                return self.channels.member.finish(place);
+            }
+        };
+        match self.gate.verdict(work.run_uid()) {
+            Verdict::Start => self.start(work, place, slot),
+            Verdict::Skip => self.skip(&work, place),
+            Verdict::Unknown => {
+                let question = self.channels.control.ask();
+                self.undecided.push(Undecided { question, work, place, slot });
+            }
+        }
+    }
+
+    fn skip(&mut self, work: &Work, place: Place) {
+        self.outside.counters.skipped();
+        debug!(run = work.run(), run_uid = %work.run_uid(), object = %work.object(), "skipped: its run is not open");
+        self.channels.member.finish(place);
+    }
+
+    fn start(&mut self, work: Work, place: Place, slot: OwnedSemaphorePermit) {
+        if self.outbox.holds(place) || self.in_flight.attach(&work, place) {
+            debug!(object = %work.object(), attempt = work.attempt(), "came again while it is in work");
+            return;
+        }
+        debug!(run = work.run(), object = %work.object(), attempt = work.attempt(), "started");
+        let processor = match self.processors.of(&work) {
+            Ok(processor) => processor,
+            Err(failure) => return self.outbox.answer(work, Err(failure), place, Vec::new()),
+        };
+        if let Some(outcome) = attempt_now(&**processor, &work) {
+            return self.outbox.answer(work, outcome, place, Vec::new());
+        }
+        let id = self.in_flight.next_id();
+        let progress = Progress::default();
+        let report = Report::new(id, self.ended.0.clone(), slot);
+        let task =
+            tokio::spawn(attempt(processor.clone(), work.clone(), progress.clone(), report)).abort_handle();
+        let pulse = Pulse::new(Instant::now(), work.heartbeat(), work.run_timeout());
+        self.in_flight.insert(id, Running { work, place, more_places: Vec::new(), progress, pulse, task });
+    }
+
+    fn ended(&mut self, ended: Ended) {
+        let Some(running) = self.in_flight.remove(ended.id) else { return };
+        let outcome = ended.outcome.unwrap_or_else(|| Err(stopped(&running)));
+        self.outbox.answer(running.work, outcome, running.place, running.more_places);
+    }
+
+    fn time(&mut self, now: Instant) {
+        while let Some((id, due)) = self.in_flight.due(now) {
+            self.due(id, due);
+        }
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.tick();
+        }
+    }
+
+    fn due(&mut self, id: u64, due: Due) {
+        let Some(running) = self.in_flight.get(id) else { return };
+        match due {
+            Due::Started => self.outbox.sign(&running.work, AnswerKind::Started),
+            Due::Beat => {
+                let newest = running.progress.newest();
+                let message = newest.message.map(Into::into);
+                self.outbox.sign(&running.work, AnswerKind::Progress { progress: newest.progress, message });
+            }
+            Due::Stop => running.task.abort(),
+            Due::GiveUp => {
+                warn!(object = %running.work.object(), "the work does not stop at its run timeout; its slot stays taken");
+                self.ended(Ended { id, outcome: None });
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let member = &self.channels.member;
+        self.outbox.retry(&self.gate, |place| member.finish(place));
+        let trouble = self.bus.trouble();
+        if trouble != self.bus_trouble {
+            match &trouble {
+                Some(error) => warn!(error, "trouble with the connection; trying again"),
+                None => info!("the connection is back"),
+            }
+            self.bus_trouble = trouble;
+        }
+    }
+}
+
+/// The failure of an attempt that was stopped.
+fn stopped(running: &Running) -> WorkFailure {
+    let limit = running.work.run_timeout().unwrap_or_default().as_millis() as Millis;
+    let limit = duration::display(limit);
+    WorkFailure::new(
+        "RunTimeout",
+        format!("stopped by the worker: it took longer than its run timeout of {limit}"),
+    )
+}

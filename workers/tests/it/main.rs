@@ -1,0 +1,16 @@
+//! The runtime over the in-memory bus, and the built-in processors against real processes and a real HTTP server.
+//!
+//! - `support`: a bus with topics, records to put into it, a processor that does what its object's id says
+//! - `spy`: a bus that holds acknowledgements back and fails when told to
+//! - `flow`: ready records in, answers out; gate, malformed records, overrides, panics
+//! - `order`: answer before finish, what is sent again, duplicates, concurrency
+//! - `time`: heartbeats, run timeout, draining, on a paused clock where nothing real is waited for
+//! - `exec`, `http`: the processors by themselves
+
+mod exec;
+mod flow;
+mod http;
+mod order;
+mod spy;
+mod support;
+mod time;

@@ -1,0 +1,165 @@
+//! The in-memory bus with a hand on it: acknowledgements can be held back, joining and reading can fail.
+
+use std::sync::{Arc, Mutex};
+
+use orch_bus::memory::MemoryBus;
+use orch_bus::{
+    Bounds, Bus, BusError, Committed, Member, Message, Outgoing, Producer, Reader, TopicMismatch, TopicSpec,
+    Undelivered,
+};
+use orch_workers::async_trait;
+use tokio::sync::{mpsc, watch};
+
+/// What to do to the worker; clones share it.
+#[derive(Clone)]
+pub(crate) struct Hand {
+    hold: Arc<watch::Sender<bool>>,
+    joins_to_fail: Arc<Mutex<usize>>,
+    reads_to_fail: Arc<Mutex<usize>>,
+    pub(crate) joins: Arc<Mutex<usize>>,
+}
+
+pub(crate) struct SpyBus {
+    inner: MemoryBus,
+    hand: Hand,
+}
+
+impl SpyBus {
+    pub(crate) fn new() -> (Arc<dyn Bus>, Hand) {
+        let hand = Hand {
+            hold: Arc::new(watch::Sender::new(false)),
+            joins_to_fail: Arc::default(),
+            reads_to_fail: Arc::default(),
+            joins: Arc::default(),
+        };
+        (Arc::new(Self { inner: MemoryBus::new(), hand: hand.clone() }), hand)
+    }
+}
+
+impl Hand {
+    /// Acknowledgements of what is sent from now on wait.
+    pub(crate) fn hold_acknowledgements(&self) {
+        self.hold.send_replace(true);
+    }
+
+    pub(crate) fn release_acknowledgements(&self) {
+        self.hold.send_replace(false);
+    }
+
+    pub(crate) fn fail_joins(&self, count: usize) {
+        *self.joins_to_fail.lock().unwrap() = count;
+    }
+
+    pub(crate) fn fail_member_reads(&self, count: usize) {
+        *self.reads_to_fail.lock().unwrap() = count;
+    }
+
+    fn fails(count: &Mutex<usize>) -> Result<(), BusError> {
+        let mut left = count.lock().unwrap();
+        if *left == 0 {
+            return Ok(());
+        }
+        *left -= 1;
+        Err(BusError::Unreachable { servers: "nowhere:9092".to_owned(), reason: "told to fail".to_owned() })
+    }
+}
+
+#[async_trait]
+impl Bus for SpyBus {
+    async fn ensure_topics(
+        &self,
+        topics: &[TopicSpec],
+        create: bool,
+    ) -> Result<Vec<TopicMismatch>, BusError> {
+        self.inner.ensure_topics(topics, create).await
+    }
+
+    async fn delete_topics(&self, topics: &[String]) -> Result<(), BusError> {
+        self.inner.delete_topics(topics).await
+    }
+
+    async fn list_topics(&self, prefix: &str) -> Result<Vec<String>, BusError> {
+        self.inner.list_topics(prefix).await
+    }
+
+    async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
+        self.inner.bounds(topic).await
+    }
+
+    async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError> {
+        self.inner.committed(group, topic).await
+    }
+
+    async fn read(&self, topic: &str, partition: i32, offset: i64) -> Result<Box<dyn Reader>, BusError> {
+        self.inner.read(topic, partition, offset).await
+    }
+
+    async fn producer(&self) -> Result<Box<dyn Producer>, BusError> {
+        Ok(Box::new(SpyProducer { inner: self.inner.producer().await?, hold: self.hand.hold.subscribe() }))
+    }
+
+    async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Member>, BusError> {
+        *self.hand.joins.lock().unwrap() += 1;
+        Hand::fails(&self.hand.joins_to_fail)?;
+        Ok(Box::new(SpyMember { inner: self.inner.join(group, topic).await?, hand: self.hand.clone() }))
+    }
+
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+}
+
+struct SpyProducer {
+    inner: Box<dyn Producer>,
+    hold: watch::Receiver<bool>,
+}
+
+#[async_trait]
+impl Producer for SpyProducer {
+    fn send(&self, records: Vec<Outgoing>) {
+        self.inner.send(records);
+    }
+
+    async fn flush(&self) -> Result<(), BusError> {
+        self.inner.flush().await
+    }
+
+    fn acknowledged(&self) -> Option<mpsc::UnboundedReceiver<Vec<u64>>> {
+        let mut inner = self.inner.acknowledged()?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut hold = self.hold.clone();
+        tokio::spawn(async move {
+            while let Some(tokens) = inner.recv().await {
+                if hold.wait_for(|held| !held).await.is_err() || sender.send(tokens).is_err() {
+                    return;
+                }
+            }
+        });
+        Some(receiver)
+    }
+
+    fn undelivered(&self) -> Option<mpsc::UnboundedReceiver<Undelivered>> {
+        self.inner.undelivered()
+    }
+}
+
+struct SpyMember {
+    inner: Box<dyn Member>,
+    hand: Hand,
+}
+
+#[async_trait]
+impl Member for SpyMember {
+    async fn next(&mut self, max: usize) -> Result<Vec<Message>, BusError> {
+        Hand::fails(&self.hand.reads_to_fail)?;
+        self.inner.next(max).await
+    }
+
+    fn finish(&self, partition: i32, offset: i64) {
+        self.inner.finish(partition, offset);
+    }
+
+    async fn leave(self: Box<Self>) -> Result<(), BusError> {
+        self.inner.leave().await
+    }
+}

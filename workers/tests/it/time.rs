@@ -1,0 +1,158 @@
+//! Heartbeats, run timeout and draining.
+
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use orch_workers::{Outputs, Processor, Progress, Registry, Settings, Work, WorkFailure, async_trait};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::{EVENTS, Puppet, Running, Stage, settings, soon, text, until};
+
+#[tokio::test(start_paused = true)]
+async fn short_work_sends_its_answer_alone() {
+    let mut stage = Stage::new().await;
+    stage.open();
+    stage.ready("1");
+    let worker = Running::builtin(&stage, r#"{"simulate":{"duration":"190ms"}}"#);
+    assert_eq!(stage.events(1).await, ["ObjectLoaded 1"]);
+    stage.position_reaches(1).await;
+    assert_eq!(stage.bus.bounds(EVENTS).await.unwrap()[0].high, 1);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_work_says_that_it_began_and_shows_a_sign_every_third_of_the_heartbeat() {
+    let mut stage = Stage::new().await;
+    let (puppet, mut began) = Puppet::new();
+    stage.open();
+    stage.ready("wait");
+    let worker = Running::start(&stage.bus, settings(1), puppet.processors());
+    soon("the beginning", began.recv()).await;
+    let begin = Instant::now();
+    for (expected, after_ms) in
+        [("ObjectStarted", 200), ("ObjectProgress", 10_200), ("ObjectProgress", 20_200)]
+    {
+        let event = stage.event().await;
+        let passed = begin.elapsed().as_millis() as i64;
+        assert_eq!(text(&event, "event_type"), expected);
+        assert!((after_ms..after_ms + 20).contains(&passed), "{passed} ms, not {after_ms}");
+        if expected == "ObjectProgress" {
+            assert_eq!((&event["progress"], text(&event, "message")), (&json!(0.5), "half way"));
+        }
+    }
+    puppet.release(1);
+    assert_eq!(text(&stage.event().await, "event_type"), "ObjectLoaded");
+    assert!(begin.elapsed() < Duration::from_secs(21), "no sign in between");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_outlasts_its_run_timeout_is_stopped_and_fails() {
+    let mut stage = Stage::new().await;
+    let (puppet, mut began) = Puppet::new();
+    stage.open();
+    stage.ready_with("wait-1", 1, &json!({"run_timeout_ms": 5_000}));
+    stage.ready("2");
+    let worker = Running::start(&stage.bus, settings(1), puppet.processors());
+    soon("the beginning", began.recv()).await;
+    let begin = Instant::now();
+    assert_eq!(text(&stage.event().await, "event_type"), "ObjectStarted");
+    let failed = stage.event().await;
+    assert!((5_000..5_050).contains(&begin.elapsed().as_millis()));
+    assert_eq!((text(&failed, "reason"), &failed["retryable"]), ("RunTimeout", &json!(true)));
+    assert!(text(&failed, "error").ends_with("run timeout of 5.0s"), "{failed}");
+    // Its slot is free again.
+    assert_eq!(stage.events(1).await, ["ObjectLoaded 2"]);
+    worker.stop().await;
+}
+
+/// Blocks its thread until the test lets go of it.
+struct Deaf(Arc<Mutex<mpsc::Receiver<()>>>);
+
+#[async_trait]
+impl Processor for Deaf {
+    async fn process(&self, _: &Work, _: &Progress) -> Result<Outputs, WorkFailure> {
+        let _ = self.0.lock().unwrap().recv();
+        Ok(Outputs::none())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_does_not_hear_the_stop_is_answered_for_and_keeps_its_slot() {
+    let mut stage = Stage::new().await;
+    let (let_go, held) = mpsc::channel();
+    stage.open();
+    stage.ready_with("1", 1, &json!({"run_timeout_ms": 20}));
+    stage.ready("2");
+    let deaf = Registry::single(Deaf(Arc::new(Mutex::new(held)))).for_stage("{}");
+    let worker = Running::start(&stage.bus, settings(1), deaf);
+    let failed = stage.event().await;
+    assert_eq!((&failed["id_objet"], text(&failed, "reason")), (&json!(1), "RunTimeout"));
+    stage.position_reaches(1).await;
+    assert_eq!(worker.counters.now().loaded, 0);
+    let_go.send(()).unwrap();
+    let_go.send(()).unwrap();
+    assert_eq!(stage.events(1).await, ["ObjectLoaded 2"]);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_lets_work_end_and_begins_none() {
+    let mut stage = Stage::new().await;
+    let (puppet, mut began) = Puppet::new();
+    stage.open();
+    for object in ["wait-1", "2", "3"] {
+        stage.ready(object);
+    }
+    let worker = Running::start(&stage.bus, settings(1), puppet.processors());
+    soon("the beginning", began.recv()).await;
+    worker.shutdown.cancel();
+    // It still shows that it lives while it drains.
+    assert_eq!(text(&stage.event().await, "event_type"), "ObjectStarted");
+    assert_eq!(text(&stage.event().await, "event_type"), "ObjectProgress");
+    puppet.release(1);
+    assert_eq!(stage.events(1).await, ["ObjectLoaded wait-1"]);
+    worker.stop().await;
+    assert!(began.try_recv().is_err());
+    assert_eq!(stage.position().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_end_in_time_is_left_to_another_worker() {
+    let mut stage = Stage::new().await;
+    let (puppet, mut began) = Puppet::new();
+    stage.open();
+    stage.ready("wait");
+    stage.ready("1");
+    let impatient = Settings { drain: Duration::from_secs(20), ..settings(2) };
+    let worker = Running::start(&stage.bus, impatient, puppet.processors());
+    soon("the beginning", began.recv()).await;
+    stage.position_reaches(0).await;
+    let begin = Instant::now();
+    worker.stop().await;
+    assert!((20_000..20_100).contains(&begin.elapsed().as_millis()), "{:?}", begin.elapsed());
+    // Object 1 is finished although one before it is not.
+    let second = Running::start(&stage.bus, settings(2), puppet.processors());
+    puppet.release(1);
+    stage.position_reaches(2).await;
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        let event = stage.event().await;
+        answers.extend((event["event_type"] == "ObjectLoaded").then(|| event["id_objet"].clone()));
+    }
+    assert_eq!(answers, [json!(1), Value::from("wait")]);
+    second.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_never_reached_its_bus_stops_at_once() {
+    let (bus, hand) = crate::spy::SpyBus::new();
+    let stage = Stage::on(bus).await;
+    hand.fail_joins(usize::MAX);
+    let worker = Running::builtin(&stage, r#"{"simulate":{}}"#);
+    until("a try", async || (*hand.joins.lock().unwrap() > 0).then_some(())).await;
+    let begin = Instant::now();
+    worker.stop().await;
+    assert!(begin.elapsed() < Duration::from_secs(1));
+}
