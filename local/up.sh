@@ -7,10 +7,10 @@ set -euo pipefail
 
 # The host needs `orch`; on kind the other two are built in the engine.
 build_programs() {
-    local packages="-p orch-operator -p orch-workers -p orch-cli"
+    local packages="--workspace --bins"
     [ "$1" = node ] || packages="-p orch-cli"
     # shellcheck disable=SC2086 # a list
-    (cd "$ROOT" && CARGO_TARGET_DIR=$TARGET cargo build $packages)
+    (cd "$ROOT" && CARGO_TARGET_DIR=$TARGET cargo build --locked $packages)
     say "programs built"
 }
 

@@ -7,11 +7,10 @@ set -euo pipefail
 
 processes() {
     . "$ROOT/scripts/servers.sh"
-    cargo build --locked -p orch-operator -p orch-workers -p orch-cli
+    cargo build --locked --workspace --bins # the whole workspace everywhere: one set of features, one build of everything below
     start_api
     start_kafka
-    start_secure_kafka
-    ORCH_TEST_BIN=$TARGET/debug cargo test --locked -p orch-e2e --features processes-tests
+    ORCH_BIN_DIR=$TARGET/debug cargo test --locked --workspace --features orch-e2e/processes-tests --test processes
 }
 
 cluster() {
@@ -24,7 +23,7 @@ cluster() {
     helm install kafka-orchestrator-crds charts/kafka-orchestrator-crds
     helm install kafka-orchestrator charts/kafka-orchestrator --namespace kafka-orchestrator --create-namespace \
         --values "$RUN/values.yaml" --wait --timeout 3m
-    cargo test --locked -p orch-e2e --features cluster-tests
+    cargo test --locked --workspace --features orch-e2e/cluster-tests --test cluster -- --nocapture
 }
 
 [ -f e2e/Cargo.toml ] || die "there is no crate e2e"

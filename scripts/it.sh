@@ -14,13 +14,13 @@ tests_with() {
     ' ./*/Cargo.toml
 }
 
-# test_with FEATURE [FILTER]
+# test_with FEATURE: of the whole workspace, so that all tests share one set of features and one build of what they need
 test_with() {
-    local feature=$1 package test
-    shift
-    tests_with "$feature" | while read -r package test; do
-        cargo test --locked -p "$package" --features "$feature" --test "$test" -- "$@" < /dev/null || exit 1
-    done
+    local features tests
+    features=$(tests_with "$1" | awk -v feature="$1" '{ print $1 "/" feature }' | sort -u | paste -s -d , -)
+    tests=$(tests_with "$1" | awk '{ print "--test " $2 }' | sort -u)
+    # shellcheck disable=SC2086 # a list
+    cargo test --locked --workspace --features "$features" $tests < /dev/null
 }
 
 kafka() {
@@ -28,7 +28,7 @@ kafka() {
     start_secure_kafka
     test_with kafka-tests
     # By itself, because it takes the broker away from everybody.
-    ORCH_TEST_KAFKA_RESTART=$(kafka_restart) cargo test --locked -p orch-bus --features kafka-tests --test kafka -- outage
+    ORCH_TEST_KAFKA_RESTART=$(kafka_restart) cargo test --locked --workspace --features orch-bus/kafka-tests --test kafka -- outage
 }
 
 api() {

@@ -5,8 +5,6 @@ set -euo pipefail
 
 cargo fmt --check || die "run \`make fmt\`"
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
-# What a newcomer builds first has fewer features, and so its own unused code.
-cargo clippy --locked -p orch-cli --all-targets --no-default-features -- -D warnings
 
 if command -v shellcheck > /dev/null; then
     find .ci charts local scripts -type f \( -name '*.sh' -o -path .ci/run \) -not -path 'local/.run/*' -print0 |

@@ -3,6 +3,9 @@
 //! One module a command under `commands`; `local` runs a graph on this machine; `cluster` (feature `cluster`) is the
 //! only part that talks to a Kubernetes API server. All output goes through `printer`.
 
+// The documentation of arguments is their help text, where backticks would be shown; the rest speaks of the same kinds.
+#![allow(clippy::doc_markdown)]
+
 mod args;
 #[cfg(feature = "cluster")]
 mod cluster;

@@ -37,6 +37,7 @@ pub(crate) struct Paint {
 
 impl Paint {
     /// No colours.
+    #[cfg(test)]
     pub(crate) const OFF: Self = Self { on: false };
 
     /// The text in the colour of its meaning.
@@ -56,45 +57,46 @@ impl Paint {
 }
 
 /// Where output goes and how much of it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Printer {
+    stdout: io::Stdout,
+    stderr: io::Stderr,
     quiet: bool,
-    colour_out: bool,
-    colour_err: bool,
-    terminal_err: bool,
+    /// Whether a person sees standard error at once.
+    terminal: bool,
+    out: Paint,
+    err: Paint,
 }
 
 impl Printer {
     /// A printer on the standard streams; with `quiet` notes and progress are left out.
     pub(crate) fn new(quiet: bool) -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let terminal_err = io::stderr().is_terminal();
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let terminal = stderr.is_terminal();
         Self {
             quiet,
-            colour_out: colour && io::stdout().is_terminal(),
-            colour_err: colour && terminal_err,
-            terminal_err,
+            terminal,
+            out: Paint { on: colour && stdout.is_terminal() },
+            err: Paint { on: colour && terminal },
+            stdout,
+            stderr,
         }
     }
 
     /// Whether progress is to be drawn as bars.
     pub(crate) fn draws_bars(&self) -> bool {
-        self.terminal_err && !self.quiet
-    }
-
-    /// Whether notes are left out.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
+        self.terminal && !self.quiet
     }
 
     /// Colours of standard output.
     pub(crate) fn paint(&self) -> Paint {
-        Paint { on: self.colour_out }
+        self.out
     }
 
     /// Writes data to standard output; a missing end of line is added.
     pub(crate) fn data(&self, text: &str) -> Result<(), CliError> {
-        let mut out = io::stdout().lock();
+        let mut out = self.stdout.lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| {
             let open = !text.is_empty() && !text.ends_with('\n');
             if open { out.write_all(b"\n") } else { Ok(()) }
@@ -110,7 +112,7 @@ impl Printer {
     /// Says something that is no data.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            to_stderr(&format!("{text}\n"));
+            self.say(&format!("{text}\n"));
         }
     }
 
@@ -121,18 +123,18 @@ impl Printer {
         }
         let mut text = String::new();
         for warning in warnings.iter().take(LISTED) {
-            let word = self.paint_err(Tone::Caution, "warning:");
+            let word = self.err.paint(Tone::Caution, "warning:");
             let _ = writeln!(text, "{word} {warning}");
         }
         if warnings.len() > LISTED {
             let _ = writeln!(text, "warning: and {} more", warnings.len() - LISTED);
         }
-        to_stderr(&text);
+        self.say(&text);
     }
 
     /// Says why the command ends, with causes, findings and hints.
     pub(crate) fn error(&self, error: &CliError) {
-        let word = self.paint_err(Tone::Bad, "error:");
+        let word = self.err.paint(Tone::Bad, "error:");
         let mut text = match error {
             CliError::Refused { findings, input } => self.refusal(&word, input, findings),
             other => format!("{word} {other}\n"),
@@ -145,7 +147,7 @@ impl Printer {
         if !error.hint().is_empty() {
             let _ = write!(text, "\n{}", self.hint(error.hint()));
         }
-        to_stderr(&text);
+        self.say(&text);
     }
 
     fn refusal(&self, word: &str, input: &str, findings: &[Finding]) -> String {
@@ -169,12 +171,13 @@ impl Printer {
         text
     }
 
-    fn hint(&self, text: &str) -> String {
-        format!("{} {text}\n", self.paint_err(Tone::Good, "hint:"))
+    fn say(&self, text: &str) {
+        // Whoever closed standard error does not want to read it.
+        let _ = self.stderr.lock().write_all(text.as_bytes());
     }
 
-    fn paint_err(&self, tone: Tone, text: &str) -> String {
-        Paint { on: self.colour_err }.paint(tone, text)
+    fn hint(&self, text: &str) -> String {
+        format!("{} {text}\n", self.err.paint(Tone::Good, "hint:"))
     }
 }
 
@@ -188,9 +191,4 @@ fn placed(input: &str, finding: &Finding) -> String {
     } else {
         format!("{input}: {place}")
     }
-}
-
-fn to_stderr(text: &str) {
-    // Whoever closed standard error does not want to read it.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -59,8 +59,8 @@ impl StageProgress {
 }
 
 /// Shows progress.
-pub(crate) struct Progress {
-    printer: Printer,
+pub(crate) struct Progress<'p> {
+    printer: &'p Printer,
     bars: Option<Bars>,
     begun: Instant,
     last_line: Instant,
@@ -72,15 +72,15 @@ struct Bars {
     stages: Vec<ProgressBar>,
 }
 
-impl Progress {
+impl<'p> Progress<'p> {
     /// Nothing is shown before the first update.
-    pub(crate) fn new(printer: &Printer) -> Self {
+    pub(crate) fn new(printer: &'p Printer) -> Self {
         let bars = printer.draws_bars().then(|| Bars {
             all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
             stages: Vec::new(),
         });
         let now = Instant::now();
-        Self { printer: printer.clone(), bars, begun: now, last_line: now, shown: Vec::new() }
+        Self { printer, bars, begun: now, last_line: now, shown: Vec::new() }
     }
 
     /// Shows how far the stages are.

@@ -117,12 +117,12 @@ impl Report<'_> {
             .filter(|(n, (_, count, _))| *n < ALWAYS_SHOWN || count(&status.counts) > 0)
             .map(|(_, column)| column)
             .collect();
-        let heads = shown.iter().map(|(head, ..)| Cell::number(head).tone(Tone::Faint));
+        let heads = shown.iter().map(|(head, ..)| Cell::right(*head).tone(Tone::Faint));
         let mut rows =
             vec![std::iter::once(Cell::text("STAGE").tone(Tone::Faint)).chain(heads).collect::<Vec<_>>()];
         let row = |name: &str, counts: &Counts| {
             let numbers = shown.iter().map(|(_, count, tone)| {
-                let cell = Cell::number(count(counts));
+                let cell = Cell::number(count(counts) as usize);
                 tone.map_or_else(|| cell.clone(), |tone| cell.clone().tone_if(count(counts) > 0, tone))
             });
             std::iter::once(Cell::text(name)).chain(numbers).collect::<Vec<_>>()
@@ -192,7 +192,7 @@ impl Report<'_> {
                     if object.attempt > 1 { format!("attempt {}", object.attempt) } else { String::new() };
                 let worker = object.worker.clone().unwrap_or_default();
                 vec![
-                    Cell::number(duration::display(*ms)),
+                    Cell::right(duration::display(*ms)),
                     Cell::text(self.title(&object.id)),
                     Cell::text(&object.stage),
                     Cell::text(worker).tone(Tone::Faint),
@@ -229,7 +229,7 @@ impl Report<'_> {
             .map(|ix| {
                 let stage = plan.stage_of(**ix).name.as_str();
                 let title = self.title(plan.object(**ix).id.as_str());
-                vec![Cell::number(duration::display(of(**ix))), Cell::text(title), Cell::text(stage)]
+                vec![Cell::right(duration::display(of(**ix))), Cell::text(title), Cell::text(stage)]
             })
             .collect();
         text.push_str(&render(&rows, self.paint));

@@ -16,9 +16,14 @@ impl Cell {
         Self { text: text.into(), right: false, tone: None }
     }
 
-    /// A number, or a word above numbers.
-    pub(crate) fn number(number: impl ToString) -> Self {
-        Self { text: number.to_string(), right: true, tone: None }
+    /// A text at the right end of its column, as numbers are.
+    pub(crate) fn right(text: impl Into<String>) -> Self {
+        Self { right: true, ..Self::text(text) }
+    }
+
+    /// A number.
+    pub(crate) fn number(number: usize) -> Self {
+        Self::right(number.to_string())
     }
 
     /// The cell with the colour of its meaning.
@@ -45,8 +50,8 @@ pub(crate) fn render(rows: &[Vec<Cell>], paint: Paint) -> String {
         for (cell, width) in row.iter().zip(&widths) {
             let gap = " ".repeat(width - cell.text.chars().count());
             let shown = cell.tone.map_or_else(|| cell.text.clone(), |tone| paint.paint(tone, &cell.text));
-            line.push_str("  ");
-            line.push_str(&if cell.right { format!("{gap}{shown}") } else { format!("{shown}{gap}") });
+            let (first, second) = if cell.right { (gap, shown) } else { (shown, gap) };
+            line.extend(["  ", &first, &second]);
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -61,7 +66,7 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let rows = [
-            vec![Cell::text("STAGE"), Cell::number("TOTAL"), Cell::text("NOTE")],
+            vec![Cell::text("STAGE"), Cell::right("TOTAL"), Cell::text("NOTE")],
             vec![Cell::text("été"), Cell::number(7), Cell::text("")],
         ];
         assert_eq!(render(&rows, Paint::OFF), "  STAGE  TOTAL  NOTE\n  été        7\n");

@@ -56,7 +56,14 @@ mod tests {
 
     #[test]
     fn reads_what_people_write() {
-        let cases = [("500ms", 500), ("1s", 1_000), ("1.5s", 1_500), ("2h30m", 9_000_000), ("1m1s1ms", 61_001), ("0s", 0)];
+        let cases = [
+            ("500ms", 500),
+            ("1s", 1_000),
+            ("1.5s", 1_500),
+            ("2h30m", 9_000_000),
+            ("1m1s1ms", 61_001),
+            ("0s", 0),
+        ];
         for (text, ms) in cases {
             assert_eq!(parse(text), Ok(ms), "{text}");
         }
@@ -64,7 +71,9 @@ mod tests {
 
     #[test]
     fn refuses_everything_else() {
-        for text in ["", "5", "s", "-1s", "1 s", "1.s", ".5s", "1d", "1..2s", "1.2.3s", "1e3s", "999999999999h"] {
+        for text in
+            ["", "5", "s", "-1s", "1 s", "1.s", ".5s", "1d", "1..2s", "1.2.3s", "1e3s", "999999999999h"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }

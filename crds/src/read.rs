@@ -185,7 +185,9 @@ impl Reader {
         if head.is_list() {
             match serde_json::from_str::<List<'_>>(origin.part) {
                 Ok(List { items }) => {
-                    items.iter().for_each(|item| self.json_document(Origin { part: item.get(), ..origin }));
+                    for item in items {
+                        self.json_document(Origin { part: item.get(), ..origin });
+                    }
                 }
                 Err(error) => self.refuse(&Fault::new("items", &error), "List", origin),
             }

@@ -129,8 +129,12 @@ fn exec_env(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 /// The processor that sends the ready record to an HTTP server with POST; the status of the answer decides.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = cel::refuse_unless(
+    "!has(self.timeout) || duration(self.timeout) > duration('0s')",
+    "http.timeout must be longer than 0s; leave it out for none",
+).field_path(".timeout"))]
 pub struct HttpSpec {
     /// Where to send it, such as http://localhost:8000/load.
     #[schemars(length(max = 2048), regex(pattern = "^https?://[^/]"))]
@@ -155,6 +159,7 @@ pub struct ExternalSpec {}
 /// The workers of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", default)]
+// By name, because `KubeSchema` copies the type and not its `Default`.
 #[schemars(default = "WorkerSpec::default")]
 #[x_kube(validation = cel::refuse_unless(
     "self.minReplicas <= self.maxReplicas",

@@ -31,7 +31,9 @@ pub async fn client(variable_name: &str) -> Client {
 /// Applies the generated CRDs and waits until they are served.
 pub async fn apply_crds(client: &Client) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for text in [include_str!("../../crds/yaml/pipelineruns.yaml"), include_str!("../../crds/yaml/pipelines.yaml")] {
+    for text in
+        [include_str!("../../crds/yaml/pipelineruns.yaml"), include_str!("../../crds/yaml/pipelines.yaml")]
+    {
         let crd: CustomResourceDefinition = serde_yaml::from_str(text).unwrap();
         let name = crd.metadata.name.clone().unwrap();
         api.patch(&name, &PatchParams::apply("e2e").force(), &Patch::Apply(&crd)).await.unwrap();
@@ -52,7 +54,9 @@ pub async fn namespace(client: &Client, name: &str) {
 pub async fn create_run(client: &Client, namespace: &str, yaml: &str) -> PipelineRun {
     let run: PipelineRun = serde_yaml::from_str(yaml).unwrap();
     let api: Api<PipelineRun> = Api::namespaced(client.clone(), namespace);
-    api.create(&PostParams::default(), &run).await.unwrap_or_else(|error| panic!("the run was refused: {error}"))
+    api.create(&PostParams::default(), &run)
+        .await
+        .unwrap_or_else(|error| panic!("the run was refused: {error}"))
 }
 
 /// Waits by watch until the status is as wanted; the panic shows the last one.
@@ -78,7 +82,9 @@ pub async fn wait_for(
         }
     })
     .await;
-    found.unwrap_or_else(|_| panic!("{namespace}/{name} is not {what} after {limit:?}; it was last seen as {last:#?}"))
+    found.unwrap_or_else(|_| {
+        panic!("{namespace}/{name} is not {what} after {limit:?}; it was last seen as {last:#?}")
+    })
 }
 
 /// Waits until the run is over.
@@ -92,7 +98,10 @@ pub async fn delete_run(client: &Client, namespace: &str, name: &str, limit: Dur
     let uid = api.get(name).await.unwrap().metadata.uid.unwrap();
     api.delete(name, &DeleteParams::background()).await.unwrap();
     let gone = kube::runtime::wait::await_condition(api, name, kube::runtime::conditions::is_deleted(&uid));
-    tokio::time::timeout(limit, gone).await.unwrap_or_else(|_| panic!("{namespace}/{name} is not gone")).unwrap();
+    tokio::time::timeout(limit, gone)
+        .await
+        .unwrap_or_else(|_| panic!("{namespace}/{name} is not gone"))
+        .unwrap();
 }
 
 /// A condition of a status: status, reason and message.

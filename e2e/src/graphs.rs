@@ -19,8 +19,9 @@ pub fn layered(levels: usize, width: usize, parents: usize) -> Graph {
     let mut graph = Graph::new();
     for level in 0..levels {
         for n in 0..width {
-            let mut of: Vec<String> =
-                (0..if level == 0 { 0 } else { parents }).map(|_| format!("n{}-{}", level - 1, next() % width)).collect();
+            let mut of: Vec<String> = (0..if level == 0 { 0 } else { parents })
+                .map(|_| format!("n{}-{}", level - 1, next() % width))
+                .collect();
             of.sort();
             of.dedup();
             graph.push((format!("n{level}-{n}"), of));

@@ -124,7 +124,8 @@ impl Story {
 
     /// Panics when a ready record came before the answer of one of its object's dependencies.
     pub fn assert_order(&self, graph: &crate::graphs::Graph) {
-        let dependencies: HashMap<&str, &Vec<String>> = graph.iter().map(|(id, of)| (id.as_str(), of)).collect();
+        let dependencies: HashMap<&str, &Vec<String>> =
+            graph.iter().map(|(id, of)| (id.as_str(), of)).collect();
         let mut loaded_at: HashMap<&str, i64> = HashMap::new();
         for ((object, _), (type_, time)) in &self.ended {
             if type_ == "ObjectLoaded" {

@@ -70,7 +70,9 @@ async fn follow(
     let api: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
     let mut events = watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
     let mut number = 0;
-    while let Ok(event) = events.try_next().await.transpose().unwrap_or(Err(watcher::Error::NoResourceVersion)) {
+    while let Ok(event) =
+        events.try_next().await.transpose().unwrap_or(Err(watcher::Error::NoResourceVersion))
+    {
         match event {
             watcher::Event::Apply(deployment) | watcher::Event::InitApply(deployment) => {
                 let name = deployment.name_any();
@@ -145,12 +147,18 @@ async fn eventually<K>(api: &Api<K>, name: &str) -> K
 where
     K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    let there = kube::runtime::wait::await_condition(api.clone(), name, |object: Option<&K>| object.is_some());
-    tokio::time::timeout(Duration::from_secs(20), there).await.expect("what a pod mounts exists").unwrap().unwrap()
+    let there =
+        kube::runtime::wait::await_condition(api.clone(), name, |object: Option<&K>| object.is_some());
+    tokio::time::timeout(Duration::from_secs(20), there)
+        .await
+        .expect("what a pod mounts exists")
+        .unwrap()
+        .unwrap()
 }
 
 fn variables(container: &Container, config: &Path, name: &str) -> Vec<(String, String)> {
-    let given = container.env.iter().flatten().map(|var| (var.name.clone(), var.value.clone().unwrap_or_default()));
+    let given =
+        container.env.iter().flatten().map(|var| (var.name.clone(), var.value.clone().unwrap_or_default()));
     let mut variables: Vec<(String, String)> = given.collect();
     let ours = [
         ("ORCH_CONFIG_DIR", config.display().to_string()),

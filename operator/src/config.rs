@@ -84,7 +84,8 @@ impl Config {
 
     /// The namespaces to watch: `None` stands for all of them.
     pub(crate) fn scopes(&self) -> Vec<Option<String>> {
-        let named: Vec<_> = self.watch_namespaces.iter().filter(|name| !name.is_empty()).cloned().map(Some).collect();
+        let named: Vec<_> =
+            self.watch_namespaces.iter().filter(|name| !name.is_empty()).cloned().map(Some).collect();
         if named.is_empty() { vec![None] } else { named }
     }
 }

@@ -23,8 +23,10 @@ pub(crate) struct Connections {
 impl Connections {
     /// Reads the operator's own connection. `bootstrap` overrides what the folder says, and may stand alone.
     pub(crate) fn new(folder: &Path, bootstrap: Option<&str>) -> Result<Self, BusError> {
-        let mut own: Files =
-            KEYS.iter().filter_map(|key| Some(((*key).to_owned(), std::fs::read(folder.join(key)).ok()?))).collect();
+        let mut own: Files = KEYS
+            .iter()
+            .filter_map(|key| Some(((*key).to_owned(), std::fs::read(folder.join(key)).ok()?)))
+            .collect();
         if let Some(bootstrap) = bootstrap {
             let properties = own.entry(KEYS[0].to_owned()).or_default();
             let kept: Vec<String> = String::from_utf8_lossy(properties)
@@ -36,7 +38,10 @@ impl Connections {
             *properties = (kept.join("\n") + "\n").into_bytes();
         }
         if own.is_empty() {
-            let problem = format!("no client.properties in {}, and ORCH_BOOTSTRAP_SERVERS is not set", folder.display());
+            let problem = format!(
+                "no client.properties in {}, and ORCH_BOOTSTRAP_SERVERS is not set",
+                folder.display()
+            );
             return Err(BusError::Config(problem));
         }
         Ok(Self { own, buses: Mutex::default() })
@@ -79,9 +84,5 @@ pub(crate) fn from_secret(secret: &Secret) -> Result<Files, String> {
         .filter(|(key, _)| KEYS.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.0.clone()))
         .collect();
-    if files.contains_key(KEYS[0]) {
-        Ok(files)
-    } else {
-        Err(format!("the Secret has no key `{}`", KEYS[0]))
-    }
+    if files.contains_key(KEYS[0]) { Ok(files) } else { Err(format!("the Secret has no key `{}`", KEYS[0])) }
 }

@@ -26,7 +26,8 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(client: Client, config: Config, connections: Connections) -> Arc<Self> {
-        let reporter = Reporter { controller: "kafka-orchestrator".to_owned(), instance: Some(config.identity()) };
+        let reporter =
+            Reporter { controller: "kafka-orchestrator".to_owned(), instance: Some(config.identity()) };
         Arc::new(Self {
             recorder: Recorder::new(client.clone(), reporter),
             registry: Registry::default(),
@@ -41,7 +42,13 @@ impl Context {
     /// Tells people by a Kubernetes Event. A refusal is logged: an Event is never worth failing for.
     pub(crate) async fn tell(&self, about: &ObjectReference, type_: EventType, reason: &str, note: &str) {
         let note: String = note.chars().take(1_000).collect();
-        let event = Event { type_, reason: reason.to_owned(), note: Some(note), action: reason.to_owned(), secondary: None };
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: reason.to_owned(),
+            secondary: None,
+        };
         if let Err(error) = self.recorder.publish(&event, about).await {
             warn!(%error, reason, "the Event was not written");
         }

@@ -41,15 +41,25 @@ where
 }
 
 async fn runs(context: Arc<Context>, scope: Option<String>, stop: CancellationToken) {
-    let controller = Controller::new(api::<PipelineRun>(&context.client, scope.as_ref()), watcher::Config::default());
+    let controller =
+        Controller::new(api::<PipelineRun>(&context.client, scope.as_ref()), watcher::Config::default());
     let store = controller.store();
     // A run that waits for its Pipeline goes on as soon as that is there.
     let users = move |pipeline: Pipeline| {
         let uses = |run: &Arc<PipelineRun>| {
             run.namespace() == pipeline.namespace()
-                && run.spec.pipeline_ref.as_ref().is_some_and(|reference| reference.name == pipeline.name_any())
+                && run
+                    .spec
+                    .pipeline_ref
+                    .as_ref()
+                    .is_some_and(|reference| reference.name == pipeline.name_any())
         };
-        store.state().iter().filter(|run| uses(run)).map(|run| ObjectRef::from_obj(&**run)).collect::<Vec<_>>()
+        store
+            .state()
+            .iter()
+            .filter(|run| uses(run))
+            .map(|run| ObjectRef::from_obj(&**run))
+            .collect::<Vec<_>>()
     };
     let controller = controller
         .watches(api::<Pipeline>(&context.client, scope.as_ref()), watcher::Config::default(), users)
@@ -59,9 +69,10 @@ async fn runs(context: Arc<Context>, scope: Option<String>, stop: CancellationTo
 }
 
 async fn pipelines(context: Arc<Context>, scope: Option<String>, stop: CancellationToken) {
-    let controller = Controller::new(api::<Pipeline>(&context.client, scope.as_ref()), watcher::Config::default())
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .graceful_shutdown_on(async move { stop.cancelled().await });
+    let controller =
+        Controller::new(api::<Pipeline>(&context.client, scope.as_ref()), watcher::Config::default())
+            .with_config(Config::default().concurrency(CONCURRENCY))
+            .graceful_shutdown_on(async move { stop.cancelled().await });
     drain(controller.run(counted_pipeline, failed::<Pipeline>, context.clone()), "pipeline").await;
 }
 
@@ -85,8 +96,10 @@ where
     Action::requeue(Duration::from_secs(2))
 }
 
-async fn drain<K, E>(results: impl futures::Stream<Item = Result<(ObjectRef<K>, Action), E>>, kind: &'static str)
-where
+async fn drain<K, E>(
+    results: impl futures::Stream<Item = Result<(ObjectRef<K>, Action), E>>,
+    kind: &'static str,
+) where
     K: Resource<DynamicType = ()> + DeserializeOwned,
     E: std::fmt::Display,
 {

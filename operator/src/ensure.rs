@@ -68,7 +68,10 @@ pub(crate) async fn ensure(
             window: config.stage_window,
             leader: config.identity(),
             known_epoch,
-            outlets: Outlets { stats: context.metrics.stats().clone(), notices: notices(context.clone(), &set) },
+            outlets: Outlets {
+                stats: context.metrics.stats().clone(),
+                notices: notices(context.clone(), &set),
+            },
         }
     };
     match context.registry.ensure(set.clone(), drive).await {
@@ -91,7 +94,9 @@ pub(crate) fn condition(error: &BusError) -> Condition {
 
 /// librdkafka has no code for "the broker knows you not": its texts do.
 fn is_refusal(reason: &str) -> bool {
-    ["authentication", "Authentication", "certificate", "credentials", "SSL handshake"].iter().any(|word| reason.contains(word))
+    ["authentication", "Authentication", "certificate", "credentials", "SSL handshake"]
+        .iter()
+        .any(|word| reason.contains(word))
 }
 
 fn mismatch(mismatches: &[TopicMismatch]) -> Condition {
@@ -100,7 +105,10 @@ fn mismatch(mismatches: &[TopicMismatch]) -> Condition {
         .map(|m| format!("topic `{}`: {} is {}, it should be {}", m.topic, m.setting, m.actual, m.wanted))
         .collect();
     let missing = mismatches.iter().all(|m| m.setting == "exists");
-    topics_condition(if missing { reasons::TOPIC_NOT_FOUND } else { reasons::TOPIC_MISMATCH }, lines.join("; "))
+    topics_condition(
+        if missing { reasons::TOPIC_NOT_FOUND } else { reasons::TOPIC_MISMATCH },
+        lines.join("; "),
+    )
 }
 
 /// Tells people what the actor notices: an Event on the resource that owns the stages.
@@ -118,9 +126,10 @@ fn notices(context: Arc<Context>, set: &StageSet) -> mpsc::Sender<Notice> {
     tokio::spawn(async move {
         while let Some(notice) = receiver.recv().await {
             let (reason, note) = match notice {
-                Notice::BadRecord { offset, problem } => {
-                    ("BadRecord", format!("the record at offset {offset} of the events topic is skipped: {problem}"))
-                }
+                Notice::BadRecord { offset, problem } => (
+                    "BadRecord",
+                    format!("the record at offset {offset} of the events topic is skipped: {problem}"),
+                ),
                 Notice::Undelivered { object, problem, .. } => {
                     ("Undelivered", format!("the ready record of {object} was not written: {problem}"))
                 }

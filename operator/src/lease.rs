@@ -50,7 +50,11 @@ async fn campaign(context: &Context) -> LeaseManager {
 }
 
 /// Waits for the lead, drives until it is lost. False: the election is over for this process.
-async fn follow(context: &Arc<Context>, leading: &mut watch::Receiver<bool>, stop: &CancellationToken) -> bool {
+async fn follow(
+    context: &Arc<Context>,
+    leading: &mut watch::Receiver<bool>,
+    stop: &CancellationToken,
+) -> bool {
     tokio::select! {
         leads = leading.wait_for(|leads| *leads) => if leads.is_err() { return false },
         () = stop.cancelled() => return false,

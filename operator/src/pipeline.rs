@@ -40,7 +40,8 @@ pub(crate) async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) ->
     let (handle, condition, wait) = match ensure(&context, set.clone(), epoch).await? {
         Ok(ensured) => (Some(ensured.handle), None, RESYNC),
         Err(NotEnsured::Missing(missing)) => {
-            let missing = crate::status::Condition::new(types::ACCEPTED, "False", missing.reason, missing.message);
+            let missing =
+                crate::status::Condition::new(types::ACCEPTED, "False", missing.reason, missing.message);
             (None, Some(missing), WAIT)
         }
         Err(NotEnsured::Topics(condition)) => (None, Some(condition), WAIT),
@@ -89,7 +90,8 @@ async fn write(context: &Context, pipeline: &Pipeline, status: PipelineStatus) -
     if pipeline.status.as_ref() == Some(&status) {
         return Ok(());
     }
-    let api: Api<Pipeline> = Api::namespaced(context.client.clone(), &pipeline.namespace().unwrap_or_default());
+    let api: Api<Pipeline> =
+        Api::namespaced(context.client.clone(), &pipeline.namespace().unwrap_or_default());
     let patch = json!({"metadata": {"resourceVersion": pipeline.resource_version()}, "status": status});
     match api.patch_status(&pipeline.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),

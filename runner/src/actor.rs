@@ -95,8 +95,10 @@ impl Actor {
             Wake::Command(Some(command)) => self.obey(command),
             Wake::Command(None) => return Err(Exit::Stopped),
             // A reader comes back by itself when the broker does: one that fails is at its end.
-            Wake::Records(batch) => batch.map_err(Exit::Broken)?.iter().for_each(|message| self.take_in(message)),
-            Wake::Delivery(delivery) => self.hear(delivery).map_err(Exit::Broken)?,
+            Wake::Records(batch) => {
+                batch.map_err(Exit::Broken)?.iter().for_each(|message| self.take_in(message))
+            }
+            Wake::Delivery(delivery) => _ = self.hear(delivery).map_err(Exit::Broken)?,
             Wake::Recovered(recovered) => self.park(recovered.map_err(Exit::Broken)?),
             Wake::Clock => {}
         }
@@ -111,15 +113,15 @@ impl Actor {
             }
             self.welcome();
             self.decide_all();
-            let mut heard = false;
+            // The in-memory bus acknowledges at once: no need to go to sleep for it.
+            let mut matters = false;
             while let Some(delivery) = self.outbox.known_news() {
-                heard = true;
-                if let Err(error) = self.hear(delivery) {
-                    return Some(Exit::Broken(error));
+                match self.hear(delivery) {
+                    Ok(heard) => matters |= heard,
+                    Err(error) => return Some(Exit::Broken(error)),
                 }
             }
-            // The in-memory bus acknowledges at once: no need to go to sleep for it.
-            if !(heard && self.has_changed) {
+            if !matters {
                 break;
             }
         }
@@ -237,7 +239,8 @@ impl Actor {
     fn view(&self, uid: &RunUid, detail: Detail) -> Option<RunSnapshot> {
         let number = self.runs.number(uid.as_str())?;
         let run = self.runs.get(number)?;
-        let is_told = run.gate.told.is_some() && run.gate.told == control::wanted(run) && run.gate.acknowledged;
+        let is_told =
+            run.gate.told.is_some() && run.gate.told == control::wanted(run) && run.gate.acknowledged;
         Some(RunSnapshot {
             view: project(&run.state, &run.dispatch, detail),
             settled: is_told && self.outbox.is_settled(number),

@@ -188,13 +188,15 @@ async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, 
     let Source { bus, events, ready_topics, position, stats } = source;
     let positions = positions(&**bus, ready_topics.clone()).await?;
     let end = bus.bounds(events).await?.first().map_or(0, |bounds| bounds.high).max(*position);
-    let new = |arriving: &Arriving| (Run::new(arriving.settings.clone(), arriving.slots.clone()), arriving.count_from);
+    let new = |arriving: &Arriving| {
+        (Run::new(arriving.settings.clone(), arriving.slots.clone()), arriving.count_from)
+    };
     let mut runs: HashMap<RunUid, (Run, i64)> =
         arriving.iter().map(|arriving| (arriving.settings.uid.clone(), new(arriving))).collect();
     let from = runs.values().map(|(run, _)| run.from).min().unwrap_or(end).min(end);
     let stretch = Stretch { topic: events.clone(), partition: 0, from, until: end, at_least: *position };
-    let reached = read_stretch(&**bus, &stretch, |message| {
-        match decode_event(&message.key, &message.value) {
+    let reached =
+        read_stretch(&**bus, &stretch, |message| match decode_event(&message.key, &message.value) {
             Ok(EventsRecord::LeaderStarted { epoch, .. }) => {
                 runs.values_mut().for_each(|(run, _)| run.fold_leader(epoch, message));
             }
@@ -205,9 +207,8 @@ async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, 
                 }
             }
             Err(_) => {}
-        }
-    })
-    .await?;
+        })
+        .await?;
     let mut runs: Vec<Run> = runs.into_values().map(|(run, _)| run).collect();
     runs.iter_mut().for_each(|run| run.from = reached);
     let started = runs.iter().any(|run| run.state.started_at().is_some());

@@ -27,7 +27,9 @@ impl Actor {
         let now = now_ms();
         let (runs, arrivals, control) = (&self.runs, &self.arrivals, &self.control_topic);
         self.outbox.send_again(|number, own| match own.run {
-            Some(run) => runs.get(run).is_some_and(|run| own.record.topic != *control || run.gate.record == number),
+            Some(run) => {
+                runs.get(run).is_some_and(|run| own.record.topic != *control || run.gate.record == number)
+            }
             // The end of a run that is gone, unless it has come again; or a `LeaderStarted`.
             None => {
                 let key = std::str::from_utf8(&own.record.key).unwrap_or_default();
@@ -93,12 +95,20 @@ impl Actor {
                     run.note_published(publish.object);
                 }
                 None => {
-                    appends.push(Append::Expire(publish.object, publish.attempt, OperatorReason::RecordTooLarge));
+                    appends.push(Append::Expire(
+                        publish.object,
+                        publish.attempt,
+                        OperatorReason::RecordTooLarge,
+                    ));
                 }
             }
         }
         let own = appends.iter().map(|append| {
-            records::on_events(&records::operator_record(&run.state, &address, *append), &self.events_topic, now)
+            records::on_events(
+                &records::operator_record(&run.state, &address, *append),
+                &self.events_topic,
+                now,
+            )
         });
         let own = own.collect();
         self.reports.stats.published.fetch_add(ready.len() as u64, Ordering::Relaxed);
@@ -110,17 +120,22 @@ impl Actor {
     /// Tells the workers what they may do for a run, when that has changed.
     fn open_or_close(&mut self, number: u32) {
         let Some(run) = self.runs.get_mut(number) else { return };
-        let Some(wanted) = control::wanted(run).filter(|wanted| run.gate.told != Some(*wanted)) else { return };
+        let Some(wanted) = control::wanted(run).filter(|wanted| run.gate.told != Some(*wanted)) else {
+            return;
+        };
         let record = records::on_control(run.uid(), wanted, &self.control_topic);
         let record = self.outbox.write(Some(number), vec![record]);
         run.gate = Gate { told: Some(wanted), record, acknowledged: false };
     }
 
-    /// Takes in what the bus says about records that were handed to it. `Err`: it will never take them.
-    pub(crate) fn hear(&mut self, delivery: Delivery) -> Result<(), BusError> {
+    /// Takes in what the bus says about records that were handed to it, and says whether there is something new to
+    /// decide. `Err`: it will never take them.
+    pub(crate) fn hear(&mut self, delivery: Delivery) -> Result<bool, BusError> {
         match delivery {
             Delivery::Acknowledged(tokens) => {
-                for (record, Own { run, .. }) in self.outbox.close(&tokens) {
+                let closed = self.outbox.close(&tokens);
+                let matters = !closed.is_empty();
+                for (record, Own { run, .. }) in closed {
                     let Some(number) = run else { continue };
                     // Somebody may wait for the run to be settled.
                     self.has_changed = true;
@@ -128,16 +143,18 @@ impl Actor {
                         run.gate.acknowledged = true;
                     }
                 }
-                Ok(())
+                Ok(matters)
             }
-            Delivery::GivenUp(undelivered) => self.given_up(undelivered),
+            Delivery::GivenUp(undelivered) => self.given_up(undelivered).map(|()| true),
         }
     }
 
     fn given_up(&mut self, undelivered: Undelivered) -> Result<(), BusError> {
         let token = Delivery::token(&undelivered);
         match (undelivered.error, token) {
-            (error @ (BusError::UnknownTopic(_) | BusError::Denied(_) | BusError::Config(_)), _) => Err(error),
+            (error @ (BusError::UnknownTopic(_) | BusError::Denied(_) | BusError::Config(_)), _) => {
+                Err(error)
+            }
             (error, Token::Own(number)) => {
                 self.outbox.postpone(number, &error);
                 Ok(())
@@ -153,7 +170,9 @@ impl Actor {
     fn ready_given_up(&mut self, number: u32, object: ObjectIx, error: &BusError) {
         let Some(run) = self.runs.get_mut(number) else { return };
         // Answered all the same, or given up before.
-        let Some(attempt) = run.dispatch.publication(object).map(|publication| publication.attempt) else { return };
+        let Some(attempt) = run.dispatch.publication(object).map(|publication| publication.attempt) else {
+            return;
+        };
         let now = now_ms();
         self.has_changed = true;
         if matches!(error, BusError::TooLarge(_)) {
@@ -198,7 +217,11 @@ impl Actor {
             run.mark_soon(&mut soon);
         }
         let of_slot = |(slot, outstanding): (usize, Option<u32>)| {
-            Some(StageDemand { stage: self.stages.stage(slot).clone(), outstanding: outstanding?, soon: soon[slot] })
+            Some(StageDemand {
+                stage: self.stages.stage(slot).clone(),
+                outstanding: outstanding?,
+                soon: soon[slot],
+            })
         };
         let mut stages: Vec<StageDemand> = outstanding.into_iter().enumerate().filter_map(of_slot).collect();
         stages.sort_by(|a, b| a.stage.cmp(&b.stage));

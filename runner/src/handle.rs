@@ -187,7 +187,9 @@ impl PipelineHandle {
     pub async fn stop(self) -> Exit {
         let Self { commands, task, .. } = self;
         drop(commands);
-        task.await.unwrap_or_else(|error| Exit::Broken(BusError::Other(format!("the actor of the runs ended: {error}"))))
+        task.await.unwrap_or_else(|error| {
+            Exit::Broken(BusError::Other(format!("the actor of the runs ended: {error}")))
+        })
     }
 
     fn send(&self, command: Command) {

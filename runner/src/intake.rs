@@ -17,7 +17,9 @@ impl Actor {
         self.position = message.offset + 1;
         let stats = (message.offset >= self.count_from).then_some(&*self.reports.stats);
         let record = match decode_event(&message.key, &message.value) {
-            Ok(EventsRecord::LeaderStarted { epoch, leader }) => return self.hear_leader(epoch, &leader, message),
+            Ok(EventsRecord::LeaderStarted { epoch, leader }) => {
+                return self.hear_leader(epoch, &leader, message);
+            }
             Ok(record) => record,
             Err(problem) => return self.note_bad(message.offset, &problem),
         };

@@ -20,7 +20,9 @@ mod stats;
 mod takeover;
 mod term;
 
-pub use handle::{Demand, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, StageDemand};
+pub use handle::{
+    Demand, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, StageDemand,
+};
 pub use stats::{Notice, Stats};
 
 /// Milliseconds since 1970, by this machine's clock.

@@ -196,7 +196,9 @@ mod tests {
     #[test]
     fn tokens_come_back() {
         let ready = |run, object| Token::Ready { run, object: ObjectIx(object) };
-        for token in [ready(0, 0), ready(7, u32::MAX), ready((1 << 31) - 1, 3), Token::Own(0), Token::Own(OWN - 1)] {
+        for token in
+            [ready(0, 0), ready(7, u32::MAX), ready((1 << 31) - 1, 3), Token::Own(0), Token::Own(OWN - 1)]
+        {
             assert_eq!(Token::decode(token.encode()), token);
         }
     }

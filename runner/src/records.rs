@@ -7,7 +7,8 @@ use orch_core::engine::{Append, Event, Failure, Publish, Refused, RunState};
 use orch_core::id::{Epoch, Millis, ObjectIx, RunUid};
 use orch_core::spec::{FailurePolicy, UndefinedPolicy};
 use orch_wire::{
-    Answer, AnswerKind, ControlRecord, EventsRecord, Input, MAX_RECORD_BYTES, Ready, RunGate, RunRecord, RunRecordKind,
+    Answer, AnswerKind, ControlRecord, EventsRecord, Input, MAX_RECORD_BYTES, Ready, RunGate, RunRecord,
+    RunRecordKind,
 };
 
 /// The run that a record names; empty for `LeaderStarted`, which all have to see.
@@ -51,7 +52,9 @@ fn answer_event(state: &RunState, answer: Answer<'_>) -> Result<Event, Refused> 
     Ok(match answer.kind {
         AnswerKind::Started => Event::Started { object, attempt, worker },
         AnswerKind::Progress { .. } => Event::Progress { object, attempt, worker },
-        AnswerKind::Loaded { outputs } => Event::Loaded { object, attempt, worker, outputs: outputs.map(Box::from) },
+        AnswerKind::Loaded { outputs } => {
+            Event::Loaded { object, attempt, worker, outputs: outputs.map(Box::from) }
+        }
         AnswerKind::Failed { reason, error, retryable, retry_after_ms, log_tail } => {
             let failure = Failure {
                 reason: reason.into(),
@@ -74,7 +77,12 @@ pub(crate) struct Address<'a> {
 }
 
 /// The ready record of an attempt, without its token; `None` when it would be larger than the contract allows.
-pub(crate) fn ready(state: &RunState, address: &Address<'_>, topic: &Arc<str>, publish: Publish) -> Option<Outgoing> {
+pub(crate) fn ready(
+    state: &RunState,
+    address: &Address<'_>,
+    topic: &Arc<str>,
+    publish: Publish,
+) -> Option<Outgoing> {
     let plan = state.plan();
     let object = plan.object(publish.object);
     let stage = plan.stage(object.stage);

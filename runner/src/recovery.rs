@@ -93,7 +93,8 @@ pub(crate) type Published = HashMap<RunUid, Vec<(Bytes, Publication)>>;
 /// Reads each ready topic from its group's position to its present end.
 pub(crate) async fn published(bus: &dyn Bus, positions: Positions) -> Result<Published, BusError> {
     let stretches = stream::iter(positions.0.into_iter().map(|of_topic| unfinished(bus, of_topic)));
-    let stretches: Vec<Vec<(Stretch, Progress)>> = stretches.buffer_unordered(CONCURRENCY).try_collect().await?;
+    let stretches: Vec<Vec<(Stretch, Progress)>> =
+        stretches.buffer_unordered(CONCURRENCY).try_collect().await?;
     let records = stream::iter(stretches.into_iter().flatten().map(|stretch| ready_records(bus, stretch)));
     let mut found = Published::new();
     let mut records = records.buffer_unordered(CONCURRENCY);
@@ -112,7 +113,8 @@ async fn unfinished(
     let bounds = bus.bounds(&topic).await?;
     let stretch = |(partition, bounds): (usize, &orch_bus::Bounds)| {
         let committed = committed.get(partition).and_then(Option::as_ref);
-        let progress = committed.map_or_else(|| Progress::new(bounds.low), |c| Progress::restore(c.offset, &c.metadata));
+        let progress =
+            committed.map_or_else(|| Progress::new(bounds.low), |c| Progress::restore(c.offset, &c.metadata));
         let from = progress.position().max(bounds.low);
         let (topic, partition) = (topic.clone(), partition as i32);
         (Stretch { topic, partition, from, until: bounds.high, at_least: from }, progress)

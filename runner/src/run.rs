@@ -1,7 +1,9 @@
 //! One run inside the actor: its state, its bookkeeping and its gate.
 
 use orch_bus::Message;
-use orch_core::engine::{Changes, Dispatch, Event, Orders, Phase, Publication, Record, Refused, RunState, Window, is_over};
+use orch_core::engine::{
+    Changes, Dispatch, Event, Orders, Phase, Publication, Record, Refused, RunState, Window, is_over,
+};
 use orch_core::id::{Epoch, ObjectIx, RunUid, StageIx};
 use orch_wire::{EventsRecord, RunGate};
 
@@ -168,19 +170,29 @@ impl Run {
         match self.state.cell(ix).phase {
             Phase::Running => true,
             Phase::Ready => self.dispatch.publication(ix).is_some(),
-            Phase::Pruned | Phase::Pending | Phase::Loaded | Phase::Failed | Phase::Blocked | Phase::Cancelled => false,
+            Phase::Pruned
+            | Phase::Pending
+            | Phase::Loaded
+            | Phase::Failed
+            | Phase::Blocked
+            | Phase::Cancelled => false,
         }
     }
 }
 
 /// Shows the Pipeline's windows in the order of the run's own stages.
-pub(crate) fn with_slots<T>(windows: &mut [Window], slots: &[usize], act: impl FnOnce(&mut [Window]) -> T) -> T {
+pub(crate) fn with_slots<T>(
+    windows: &mut [Window],
+    slots: &[usize],
+    act: impl FnOnce(&mut [Window]) -> T,
+) -> T {
     // The usual case: the run has the Pipeline's stages in the Pipeline's order.
     if slots.iter().copied().eq(0..slots.len()) {
         return act(&mut windows[..slots.len()]);
     }
     let empty = || Window::new(0, 1);
-    let mut own: Vec<Window> = slots.iter().map(|slot| std::mem::replace(&mut windows[*slot], empty())).collect();
+    let mut own: Vec<Window> =
+        slots.iter().map(|slot| std::mem::replace(&mut windows[*slot], empty())).collect();
     let result = act(&mut own);
     for (slot, window) in slots.iter().zip(own) {
         windows[*slot] = window;

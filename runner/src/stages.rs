@@ -87,7 +87,8 @@ impl Stages {
         }
         for (users, window) in users.iter().zip(&self.windows).filter(|(users, _)| !users.is_empty()) {
             let wanted: Vec<u32> = users.iter().map(|(_, _, wanted)| *wanted).collect();
-            for ((n, stage, _), given) in users.iter().zip(share(window.room(), &wanted, turn % users.len())) {
+            for ((n, stage, _), given) in users.iter().zip(share(window.room(), &wanted, turn % users.len()))
+            {
                 shares[*n][*stage] = given;
             }
         }

@@ -37,8 +37,11 @@ impl Actor {
     ) -> Result<Self, BusError> {
         let outbox = Outbox::open(&*bus).await?;
         let mut stages = Stages::new(&settings);
-        let runs: Vec<(RunSettings, Vec<usize>)> =
-            runs.into_iter().map(|run| (stages.slots(&run.plan), run)).map(|(slots, run)| (run, slots)).collect();
+        let runs: Vec<(RunSettings, Vec<usize>)> = runs
+            .into_iter()
+            .map(|run| (stages.slots(&run.plan), run))
+            .map(|(slots, run)| (run, slots))
+            .collect();
         let ready_topics = stages.topics(runs.iter().flat_map(|(_, slots)| slots));
         // Before the events are read: see `recovery`.
         let positions = positions(&*bus, ready_topics).await?;
@@ -67,7 +70,9 @@ impl Actor {
             let mut run = Run::new(settings, slots);
             // A topic that was made anew begins at 0 again.
             run.from = run.from.min(end);
-            actor.runs.insert(run);
+            if actor.runs.number(run.uid().as_str()).is_none() {
+                actor.runs.insert(run);
+            }
         }
         actor.lead(end).await?;
         let started = actor.runs.iter().any(|run| run.state.started_at().is_some());

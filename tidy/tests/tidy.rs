@@ -64,6 +64,9 @@ const MAY_PRINT: [(&str, &str); 2] = [
     ("workers/src/service.rs", "the body of every worker's `main`: an error before the log has begun"),
 ];
 
+/// The only places that write a status: of a PipelineRun, and of a Pipeline. Each does it once.
+const STATUS_WRITERS: [&str; 2] = ["operator/src/status/writer.rs", "operator/src/pipeline.rs"];
+
 fn check(findings: Vec<Finding>) {
     if let Some(text) = report(findings) {
         panic!("{text}");
@@ -172,6 +175,30 @@ fn kubernetes_stands_in_one_folder_of_the_cli() {
             let remedy =
                 "what talks to a cluster stands in cli/src/cluster, so that a local run is built without it";
             findings.push(Finding::new(&file.path, line_of(&file.text, at), "names `kube`", remedy));
+        }
+    }
+    check(findings);
+}
+
+#[test]
+fn a_status_has_one_writer() {
+    let tree = Tree::read();
+    let mut findings = Vec::new();
+    for file in
+        tree.with_end(".rs").filter(|file| file.path.contains("/src/") && !file.path.starts_with("e2e/"))
+    {
+        let source = Source::new(file);
+        let places = ["patch_status", "replace_status"].iter().flat_map(|name| words(&source.code, name));
+        let places = places.filter(|at| !source.is_test(*at));
+        let allowed = usize::from(STATUS_WRITERS.contains(&file.path.as_str()));
+        for at in places.skip(allowed) {
+            let remedy = "send what is to be written to the writer of the resource";
+            findings.push(Finding::new(
+                &file.path,
+                line_of(&file.text, at),
+                "a second writer of a status",
+                remedy,
+            ));
         }
     }
     check(findings);

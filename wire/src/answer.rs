@@ -233,7 +233,8 @@ fn decode_answer<'a>(key: &'a [u8], flat: Flat<'a>) -> Result<EventsRecord<'a>, 
         _ => AnswerMeta::default(),
     };
     let worker = flat.worker.or(meta.worker).map_or(Cow::Borrowed(""), |text| text.0);
-    if failed && worker == OPERATOR_WORKER
+    if failed
+        && worker == OPERATOR_WORKER
         && let Some(epoch) = flat.epoch
     {
         let reason = flat.reason.as_ref().and_then(|text| OperatorReason::parse(&text.0));
@@ -262,7 +263,14 @@ fn decode_answer<'a>(key: &'a [u8], flat: Flat<'a>) -> Result<EventsRecord<'a>, 
             log_tail: flat.log_tail.map(|text| tail(text.0)),
         },
     };
-    Ok(EventsRecord::Answer(Answer { run_uid, object, stage: flat.stage.map(|text| text.0), attempt, worker, kind }))
+    Ok(EventsRecord::Answer(Answer {
+        run_uid,
+        object,
+        stage: flat.stage.map(|text| text.0),
+        attempt,
+        worker,
+        kind,
+    }))
 }
 
 fn outputs(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, Malformed> {

@@ -15,7 +15,14 @@ pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
 /// The CloudEvents 1.0 attributes of a record.
 ///
 /// `ce_id` is `<run uid>/<object>/<attempt>/<type>`: unique, and the same again when the record is sent again.
-pub fn event_headers(event_type: &str, run: &str, run_uid: &str, object: &str, attempt: u32, time: Millis) -> Headers {
+pub fn event_headers(
+    event_type: &str,
+    run: &str,
+    run_uid: &str,
+    object: &str,
+    attempt: u32,
+    time: Millis,
+) -> Headers {
     vec![
         ("ce_id", format!("{run_uid}/{object}/{attempt}/{event_type}").into()),
         ("ce_type", format!("dev.kafka-orchestrator.{event_type}").into()),

@@ -46,7 +46,8 @@ pub struct Ready<'a> {
 impl Ready<'_> {
     /// Headers: CloudEvents and `reply_topic`.
     pub fn headers(&self, reply_topic: &str, now: Millis) -> Headers {
-        let mut headers = event_headers("ObjectReady", self.run, self.run_uid, self.object, self.attempt, now);
+        let mut headers =
+            event_headers("ObjectReady", self.run, self.run_uid, self.object, self.attempt, now);
         headers.push((HEADER_REPLY_TOPIC, reply_topic.to_owned().into()));
         headers
     }

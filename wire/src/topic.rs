@@ -7,7 +7,9 @@ use thiserror::Error;
 
 /// The operator's prefix is not usable.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("topic prefix `{0}`: at most 40 characters of a-z, A-Z, 0-9, `.` and `-` (no `_`: Kafka takes it for `.` in metric names)")]
+#[error(
+    "topic prefix `{0}`: at most 40 characters of a-z, A-Z, 0-9, `.` and `-` (no `_`: Kafka takes it for `.` in metric names)"
+)]
 pub struct InvalidPrefix(String);
 
 /// What all topics of one operator begin with, such as `orchestrator.`.

@@ -2,7 +2,6 @@
 //! last line decide.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -144,15 +143,10 @@ async fn write(work: &Work, mut stdin: ChildStdin) {
     let _ = stdin.shutdown().await;
 }
 
-fn read(
-    mut stream: impl AsyncRead + Unpin + Send,
-    mut keep: impl FnMut(&[u8]) + Send,
-) -> impl Future<Output = ()> + Send {
-    async move {
-        let mut buffer = vec![0; 8 * 1024];
-        while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-            keep(&buffer[..length]);
-        }
+async fn read(mut stream: impl AsyncRead + Unpin, mut keep: impl FnMut(&[u8])) {
+    let mut buffer = vec![0; 8 * 1024];
+    while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+        keep(&buffer[..length]);
     }
 }
 

@@ -127,7 +127,9 @@ mod tests {
 
     fn last_of(pieces: &[&str]) -> Option<String> {
         let mut said = Said::default();
-        pieces.iter().for_each(|piece| said.stdout(piece.as_bytes()));
+        for piece in pieces {
+            said.stdout(piece.as_bytes());
+        }
         said.last_stdout().text()
     }
 

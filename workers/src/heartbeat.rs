@@ -16,7 +16,7 @@ pub(crate) const ANNOUNCE_AFTER: Duration = Duration::from_millis(200);
 /// How long the answer waits for work that was told to stop. Work that computes without an `.await` does not hear it.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 /// An instant that never comes.
-const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+const NEVER: Duration = Duration::from_hours(100 * 365 * 24);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -127,7 +127,7 @@ mod tests {
     fn a_clock_that_was_late_catches_up_with_one_sign() {
         let begin = Instant::now();
         let mut pulse = Pulse::new(begin, Duration::from_secs(3), None);
-        let late = begin + Duration::from_secs(60);
+        let late = begin + Duration::from_mins(1);
         assert_eq!(pulse.due(late), Some(Due::Started));
         assert_eq!(pulse.due(late), None);
         assert_eq!(pulse.next(), late + Duration::from_secs(1));

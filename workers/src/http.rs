@@ -19,8 +19,11 @@ use crate::{Outputs, Processor, Progress, Work, WorkFailure};
 /// How much of a failed answer's body goes into the error text.
 const ERROR_BODY_BYTES: usize = 1_024;
 /// Longest wait that a server may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The provider of cryptography is chosen once for the whole process.
+static PROVIDER: Once = Once::new();
 
 /// Settings of `http`.
 ///
@@ -79,7 +82,6 @@ impl HttpProcessor {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        static PROVIDER: Once = Once::new();
         // It fails when the program around us has chosen one already, which is as good.
         PROVIDER.call_once(|| _ = rustls::crypto::ring::default_provider().install_default());
         let builder = Client::builder()
@@ -196,13 +198,10 @@ async fn read_up_to(response: &mut Response, enough: usize) -> Result<Vec<u8>, B
 /// Reads `Retry-After` (RFC 9110, 10.2.3): seconds or a date.
 fn retry_after(text: &str, now: Millis) -> Option<Duration> {
     let text = text.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = rfc2822::parse(text).ok()?.timestamp().as_millisecond();
-            Duration::from_millis(u64::try_from(date - now).unwrap_or(0))
-        }
-    };
+    let wait = text.parse().map(Duration::from_secs).ok().or_else(|| {
+        let date = rfc2822::parse(text).ok()?.timestamp().as_millisecond();
+        Some(Duration::from_millis(u64::try_from(date - now).unwrap_or(0)))
+    })?;
     Some(wait.min(MAX_RETRY_AFTER))
 }
 

@@ -25,6 +25,8 @@
 //! Its settings are the environment variables that the operator gives to the pods of a stage. [`Worker`] is the same
 //! runtime inside a process that has a bus already.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod control;
 mod exec;
 mod exec_output;

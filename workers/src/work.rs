@@ -246,7 +246,7 @@ mod tests {
     fn a_ready_record_is_read_and_its_members_stay_as_they_are() {
         let work = decode("2005", &golden(|_| {})).unwrap();
         assert_eq!((work.object().as_str(), work.attempt(), work.run()), ("2005", 1, "default/sales"));
-        assert_eq!(work.run_timeout(), Some(Duration::from_secs(600)));
+        assert_eq!(work.run_timeout(), Some(Duration::from_mins(10)));
         assert_eq!(work.heartbeat(), Duration::from_secs(30));
         assert!(work.meta().contains("\"Criticité\":\"high\""), "{}", work.meta());
         assert!(work.meta().contains("500.0"), "{}", work.meta());

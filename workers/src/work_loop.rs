@@ -331,9 +331,10 @@ impl WorkLoop {
         self.outbox.retry(&self.gate, |place| member.finish(place));
         let trouble = self.bus.trouble();
         if trouble != self.bus_trouble {
-            match &trouble {
-                Some(error) => warn!(error, "trouble with the connection; trying again"),
-                None => info!("the connection is back"),
+            if let Some(error) = &trouble {
+                warn!(error, "trouble with the connection; trying again");
+            } else {
+                info!("the connection is back");
             }
             self.bus_trouble = trouble;
         }

@@ -9,7 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -239,11 +239,21 @@ impl Core {
     }
 
     pub(super) fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
-        let bounds = |partition| match self.client.fetch_watermarks(topic, partition as i32, ASK) {
-            Ok((low, high)) => Ok(Bounds { low, high }),
-            Err(error) => Err(self.health.explain(&error, topic)),
-        };
-        (0..self.partitions(topic)?).map(bounds).collect()
+        (0..self.partitions(topic)?).map(|partition| self.bounds_of(topic, partition as i32)).collect()
+    }
+
+    fn bounds_of(&self, topic: &str, partition: i32) -> Result<Bounds, BusError> {
+        let deadline = Instant::now() + SETTLE;
+        loop {
+            match self.client.fetch_watermarks(topic, partition, ASK) {
+                Ok((low, high)) => return Ok(Bounds { low, high }),
+                // The metadata name the leader of a new partition some milliseconds before it leads.
+                Err(error) if is_settling(&error) && Instant::now() < deadline => {
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                Err(error) => return Err(self.health.explain(&error, topic)),
+            }
+        }
     }
 
     pub(super) fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError> {
@@ -274,6 +284,15 @@ fn watch(core: &Weak<Core>) {
     while let Some(core) = core.upgrade().filter(|core| !core.closed.load(Ordering::Acquire)) {
         core.probe();
     }
+}
+
+fn is_settling(error: &KafkaError) -> bool {
+    let codes = [
+        RDKafkaErrorCode::NotLeaderForPartition,
+        RDKafkaErrorCode::LeaderNotAvailable,
+        RDKafkaErrorCode::ReplicaNotAvailable,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
 }
 
 fn is_ready(topic: &MetadataTopic) -> bool {

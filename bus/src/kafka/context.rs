@@ -41,6 +41,8 @@ impl Health {
         let general = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
         // "All brokers are down" comes last and says least.
         if !general || state.reason.is_none() {
+            // Behind it: how long it took and how often it was; that changes all the time.
+            let reason = reason.split(" (after ").next().unwrap_or(reason);
             state.reason = Some(reason.to_owned());
         }
     }

@@ -1,6 +1,6 @@
 //! A broker with TLS and SCRAM: `ORCH_TEST_KAFKA_SECURE` is a folder with `ca.crt`, `operator.crt` and `operator.key`,
 //! `ORCH_TEST_KAFKA_SECURE_SCRAM` and `ORCH_TEST_KAFKA_SECURE_MTLS` are bootstrap servers. The user `admin` with
-//! the password `admin-secret` and the certificate may do everything.
+//! the password `admin-secret` may do everything, the certificate's owner nothing.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use orch_bus::kafka::{CLIENT_PROPERTIES, KafkaBus, KafkaConfig};
 use orch_bus::{Bus, BusError};
 
-use crate::suite::{read, take, tokens, topic, until, write};
+use crate::suite::{read, record, soon, spec, take, tokens, topic, until, write};
 
 /// A bad login has to be named within this.
 const NAMED: Duration = Duration::from_secs(30);
@@ -51,9 +51,23 @@ impl Secure {
     }
 }
 
-async fn works(config: KafkaConfig, name: &str) {
+/// The reason reaches the caller's error and the readiness.
+async fn is_named(config: KafkaConfig, wanted: &[&str]) {
     let bus = KafkaBus::new(config).unwrap();
-    let topic = topic(&bus, &crate::prefix(name), "all", 1).await;
+    let has_all = |text: &str| wanted.iter().all(|word| text.to_lowercase().contains(word));
+    let since = Instant::now();
+    let error = bus.bounds("any").await.unwrap_err();
+    assert!(matches!(&error, BusError::Unreachable { reason, .. } if has_all(reason)), "{error}");
+    until("the trouble", || async { bus.trouble().filter(|text| has_all(text)) }).await;
+    assert!(since.elapsed() < NAMED, "took {:?}", since.elapsed());
+    println!("{error} ({:?})", since.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_lets_in() {
+    let Some(secure) = secure() else { return };
+    let bus = KafkaBus::new(secure.scram("admin-secret")).unwrap();
+    let topic = topic(&bus, &crate::prefix("scram"), "all", 1).await;
     let producer = bus.producer().await.unwrap();
     write(&*producer, &topic, 0, 0..100).await;
     assert_eq!(read(&mut *bus.read(&topic, 0, 0).await.unwrap(), 100).await.len(), 100);
@@ -69,23 +83,26 @@ async fn works(config: KafkaConfig, name: &str) {
     assert_eq!(bus.trouble(), None);
 }
 
-/// The reason reaches the caller's error and the readiness.
-async fn is_named(config: KafkaConfig, wanted: &[&str]) {
-    let bus = KafkaBus::new(config).unwrap();
-    let has_all = |text: &str| wanted.iter().all(|word| text.to_lowercase().contains(word));
-    let since = Instant::now();
-    let error = bus.bounds("any").await.unwrap_err();
-    assert!(matches!(&error, BusError::Unreachable { reason, .. } if has_all(reason)), "{error}");
-    until("the trouble", || async { bus.trouble().filter(|text| has_all(text)) }).await;
-    assert!(since.elapsed() < NAMED, "took {:?}", since.elapsed());
-    println!("{error} ({:?})", since.elapsed());
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scram_and_certificates_work() {
+async fn a_certificate_lets_in_and_denied_access_is_named() {
     let Some(secure) = secure() else { return };
-    works(secure.scram("admin-secret"), "scram").await;
-    works(secure.config(&secure.mtls, "security.protocol=ssl\n", &[]), "mtls").await;
+    let name = crate::prefix("mtls");
+    let admin = KafkaBus::new(secure.scram("admin-secret")).unwrap();
+    let topic = topic(&admin, &name, "closed", 1).await;
+    let bus = KafkaBus::new(secure.config(&secure.mtls, "security.protocol=ssl\n", &[])).unwrap();
+    let is_denied = |error: &BusError| matches!(error, BusError::Denied(what) if what.contains(&topic));
+    let error = bus.ensure_topics(&[spec(&format!("{name}new"), 1)], true).await.unwrap_err();
+    assert!(matches!(error, BusError::Denied(_)), "{error}");
+    let error = bus.bounds(&topic).await.unwrap_err();
+    assert!(is_denied(&error), "{error}");
+    let error = bus.join(&topic, &topic).await.err().unwrap();
+    assert!(is_denied(&error), "{error}");
+    let producer = bus.producer().await.unwrap();
+    let mut undelivered = producer.undelivered().unwrap();
+    producer.send(vec![record(&topic, 0, 1)]);
+    let back = soon("the record to come back", undelivered.recv()).await.unwrap();
+    assert!(is_denied(&back.error), "{}", back.error);
+    admin.delete_topics(std::slice::from_ref(&topic)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -115,47 +115,45 @@ pub(crate) async fn resumes_from_bitmap_after_leaving(bus: &dyn Bus, prefix: &st
 pub(crate) async fn hands_over_when_work_is_finished(bus: &dyn Bus, prefix: &str) {
     let name = topic(bus, prefix, "handover", 2).await;
     let producer = bus.producer().await.unwrap();
-    write(&*producer, &name, 0, 0..10).await;
-    write(&*producer, &name, 1, 10..20).await;
+    write(&*producer, &name, 0, 0..1).await;
+    write(&*producer, &name, 1, 1..2).await;
     let mut old = bus.join(&name, &name).await.unwrap();
-    // Of each partition something is in work, and something is not given out yet.
-    let mut in_work = Vec::new();
-    while in_work.iter().map(|record: &Message| record.partition).collect::<BTreeSet<i32>>().len() < 2 {
-        in_work.extend(take(&mut *old, 1, 1).await);
-    }
+    // One of each partition is in work for long.
+    let long = take(&mut *old, 2, 1).await;
     let mut new = bus.join(&name, &name).await.unwrap();
-    nothing_more(&mut *new).await;
-    finish_all(&*old, &in_work);
-    // Now one partition goes over, without what was finished; the other stays.
-    let first = soon("the new member's records", async {
-        loop {
-            let (moved, stayed) = tokio::join!(
-                tokio::time::timeout(Duration::from_millis(50), new.next(100)),
-                tokio::time::timeout(Duration::from_millis(50), old.next(100)),
-            );
-            if let Ok(records) = stayed {
-                let records = records.unwrap();
-                finish_all(&*old, &records);
-                in_work.extend(records);
-            }
-            match moved {
-                Ok(records) if !records.as_ref().unwrap().is_empty() => return records.unwrap(),
-                _ => {}
-            }
-            eprintln!("DBG in work {}", in_work.len());
-            if in_work.len() == 20 {
-                // The old one was quick: give the new one something to see.
-                let at = 1_000 + in_work.len() as u64;
-                write(&*producer, &name, 0, at..at + 1).await;
-                write(&*producer, &name, 1, at + 1..at + 2).await;
+    // The old one goes on with the others, until it is about to hand a partition over: then it gets no more of it.
+    let (mut by_old, mut written) = (long.clone(), 2);
+    let second = Duration::from_secs(1);
+    while by_old.len() as u64 == written {
+        write(&*producer, &name, 0, written..written + 1).await;
+        write(&*producer, &name, 1, written + 1..written + 2).await;
+        written += 2;
+        while let Ok(records) = tokio::time::timeout(second, old.next(10)).await {
+            let records = records.unwrap();
+            finish_all(&*old, &records);
+            by_old.extend(records);
+            if by_old.len() as u64 == written {
+                break;
             }
         }
-    })
-    .await;
-    let both: Vec<Message> = in_work.iter().chain(&first).cloned().collect();
-    let distinct: BTreeSet<(i32, i64)> =
-        both.iter().map(|record| (record.partition, record.offset)).collect();
-    assert_eq!(distinct.len(), both.len(), "no record went to both");
+    }
+    nothing_more(&mut *new).await;
+    finish_all(&*old, &long);
+    // Now it goes over, without what was finished; the other one stays.
+    let mut by_new = Vec::new();
+    while (by_old.len() + by_new.len()) as u64 != written {
+        let (records, to) = soon("the rest of the records", async {
+            tokio::select! {
+                records = old.next(10) => (records.unwrap(), &mut by_old),
+                records = new.next(10) => (records.unwrap(), &mut by_new),
+            }
+        })
+        .await;
+        to.extend(records);
+    }
+    assert!(!by_new.is_empty());
+    let all: Vec<Message> = by_old.iter().chain(&by_new).cloned().collect();
+    assert_eq!(tokens(&all), (0..written).collect(), "each to one of them");
     soon("leaving", old.leave()).await.unwrap();
     soon("leaving", new.leave()).await.unwrap();
 }

@@ -36,7 +36,7 @@ pub(super) async fn until_end(cluster: &Cluster, name: &str, printer: &Printer) 
     Ok(if status.phase == RunPhase::Succeeded { Exit::Succeeded } else { Exit::Failed })
 }
 
-async fn ended(cluster: &Cluster, name: &str, progress: &mut Progress) -> Result<(), CliError> {
+async fn ended(cluster: &Cluster, name: &str, progress: &mut Progress<'_>) -> Result<(), CliError> {
     let mut changes = pin!(watch_object(cluster.runs.clone(), name).default_backoff());
     let mut said = String::new();
     while let Some(change) = changes.next().await {

@@ -53,8 +53,8 @@ fn describe(file: &str, name: &str, plan: &RunPlan, paint: Paint) -> String {
     }
     let mut rows = vec![vec![
         Cell::text("STAGE"),
-        Cell::number("OBJECTS"),
-        Cell::number("PRUNED"),
+        Cell::right("OBJECTS"),
+        Cell::right("PRUNED"),
         Cell::text("PROCESSOR"),
     ]];
     for (n, stage) in plan.stages.iter().enumerate() {

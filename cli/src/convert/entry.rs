@@ -52,7 +52,7 @@ impl<'s> Entries<'s> {
             retry: object.retry.as_deref().map(retry),
             timeouts: object.timeouts.as_deref().map(timeouts),
         };
-        serde_json::to_string(&entry).map_err(not_json)
+        serde_json::to_string(&entry).map_err(|error| not_json(&error))
     }
 
     fn dependencies<'a>(&'a self, at: u32, object: &'a ObjectSpec) -> Vec<&'a str> {
@@ -111,7 +111,7 @@ struct Timeouts {
 }
 
 fn raw(text: Option<&str>) -> Result<Option<&RawValue>, CliError> {
-    text.map(serde_json::from_str).transpose().map_err(not_json)
+    text.map(serde_json::from_str).transpose().map_err(|error| not_json(&error))
 }
 
 fn retry(retry: &RetryOverride) -> Retry {

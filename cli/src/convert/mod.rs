@@ -52,7 +52,7 @@ pub(crate) fn shrink(manifest: Manifest, spec: &RunSpec) -> Result<Manifest, Cli
     let mut manifest = manifest;
     // The objects of a resource are its source 0; those of `objectsFrom` come after them.
     let entries = entry::Entries::of_source(spec, 0);
-    let config_maps = chunks::config_maps(&manifest.name().to_owned(), &entries)?;
+    let config_maps = chunks::config_maps(manifest.name(), &entries)?;
     let mut references: Vec<ObjectsFrom> = config_maps.iter().map(reference).collect();
     references.extend(manifest.run.spec.objects_from.take().unwrap_or_default());
     manifest.run.spec.objects_from = Some(references);
@@ -71,7 +71,7 @@ fn inline(entries: &entry::Entries<'_>) -> Result<Option<Vec<ObjectSpec>>, CliEr
         if size > MAX_INLINE_BYTES {
             return Ok(None);
         }
-        objects.push(serde_json::from_str(&json).map_err(not_json)?);
+        objects.push(serde_json::from_str(&json).map_err(|error| not_json(&error))?);
     }
     Ok(Some(objects))
 }
@@ -92,7 +92,7 @@ fn targets(targets: &Targets) -> Option<TargetsSpec> {
 }
 
 /// What was read as JSON is written as JSON: this is a fault of ours.
-fn not_json(error: serde_json::Error) -> CliError {
+fn not_json(error: &serde_json::Error) -> CliError {
     CliError::broken(format!("an object cannot be written as JSON: {error}"), "")
 }
 

@@ -13,7 +13,8 @@ pub(super) fn all(stages: &[StageSpec]) -> Result<Vec<stage::StageSpec>, CliErro
 }
 
 fn stage(spec: &StageSpec) -> Result<stage::StageSpec, CliError> {
-    let processor: stage::ProcessorSpec = serde_json::from_str(&spec.processor).map_err(not_json)?;
+    let processor: stage::ProcessorSpec =
+        serde_json::from_str(&spec.processor).map_err(|error| not_json(&error))?;
     let is_external = processor.external.is_some();
     Ok(stage::StageSpec {
         name: spec.name.clone(),

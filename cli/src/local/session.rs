@@ -64,7 +64,7 @@ pub(crate) struct Outcome {
 pub(crate) async fn run(
     bus: Arc<dyn Bus>,
     session: &Session,
-    progress: &mut Progress,
+    progress: &mut Progress<'_>,
 ) -> Result<Outcome, CliError> {
     let names = topics::names(&session.name, &session.uid);
     let specs = topics::specs(&names, &session.plan);
@@ -91,7 +91,7 @@ async fn with_topics(
     bus: &Arc<dyn Bus>,
     session: &Session,
     names: &TopicNames,
-    progress: &mut Progress,
+    progress: &mut Progress<'_>,
 ) -> Result<RunView, CliError> {
     let settings = PipelineSettings {
         names: names.clone(),
@@ -149,7 +149,7 @@ fn start_workers(
     session: &Session,
     names: &TopicNames,
     shutdown: &CancellationToken,
-    progress: &Progress,
+    progress: &Progress<'_>,
 ) -> Workers {
     let mut workers = Workers::new();
     for stage in &session.plan.stages {
@@ -192,7 +192,7 @@ async fn follow(
     session: &Session,
     workers: &mut Workers,
     notices: &mut mpsc::Receiver<Notice>,
-    progress: &mut Progress,
+    progress: &mut Progress<'_>,
 ) -> Result<RunView, Ending> {
     let begun = Instant::now();
     let mut interrupts = Interrupts::new();

@@ -90,7 +90,7 @@ fn an_object_that_waits_says_for_what() {
         (
             Row { name: "three", graph: "a -> d, b -> d, c -> d", letters: "NPTP", object: "d", ..ROW },
             "DependenciesNotLoaded",
-            "It waits for `a` (Running), `b` (Pending) and `c` (Retrying).",
+            "It waits for `a` (Running), `b` (Retrying) and `c` (Pending).",
         ),
         (
             Row { name: "many", graph: TEN, letters: "LPNNNNNNNNN", object: "z", ..ROW },

@@ -3,12 +3,15 @@
 use std::fmt::Display;
 
 use orch_core::catalogue::{append_catalogue, append_objects};
-use orch_core::finding::Finding;
+use orch_core::finding::{Finding, FindingKind};
+use orch_core::id::MAX_SAFE_INTEGER;
 use orch_core::spec::{self as core, RunSpec, Source, SourceForm};
+use serde_json::Value;
 
 use super::checks::Checks;
 use super::stages::{check_processor, retry, timeouts, to_json};
 use crate::chunk::Chunk;
+use crate::field::JsonObject;
 use crate::object::{ObjectSpec, ObjectsFormat};
 use crate::read::strict;
 use crate::stage::ProcessorSpec;
@@ -79,12 +82,38 @@ fn object(spec: &ObjectSpec, position: u32, place: &dyn Display, checks: &mut Ch
         name: spec.name.clone(),
         stage: spec.stage.clone(),
         depends_on: spec.depends_on.clone().unwrap_or_default(),
-        meta: spec.meta.as_ref().map(|meta| to_json(meta, place, checks)),
+        meta: spec.meta.as_ref().map(|meta| free_form(meta, place, "meta", checks)),
         // Nobody asks for the entry of an object that has a meta; a catalogue would be in memory twice.
         entry: if spec.meta.is_some() { String::new() } else { to_json(spec, place, checks) },
-        params: spec.params.as_ref().map(|params| to_json(params, place, checks)),
+        params: spec.params.as_ref().map(|params| free_form(params, place, "params", checks)),
         processor,
         retry: spec.retry.as_ref().map(|own| Box::new(retry(own, place, checks))),
         timeouts: spec.timeouts.as_ref().map(|own| Box::new(timeouts(own, place, checks))),
+    }
+}
+
+/// The user's own JSON as text. Integers of more than 64 bits were read as doubles, where the core no longer sees them.
+fn free_form(json: &JsonObject, place: &dyn Display, field: &str, checks: &mut Checks) -> String {
+    if let Some(number) = json.values().find_map(rounded) {
+        checks.add_all(vec![Finding::new(
+            FindingKind::UnsafeNumber,
+            format!("{place}.{field}"),
+            format!("a whole number near {number} is beyond {MAX_SAFE_INTEGER}, which not every reader of JSON keeps"),
+            "write it as a text",
+        )]);
+    }
+    to_json(json, place, checks)
+}
+
+/// A whole number beyond 2^53 that is a double. From 1e21 on the API server itself writes doubles with an exponent, and
+/// nobody takes them for integers.
+fn rounded(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) if number.is_f64() => number
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && (MAX_SAFE_INTEGER as f64) < n.abs() && n.abs() < 1e21),
+        Value::Array(items) => items.iter().find_map(rounded),
+        Value::Object(fields) => fields.values().find_map(rounded),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }

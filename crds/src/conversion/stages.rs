@@ -64,7 +64,7 @@ pub(super) fn check_processor(spec: &ProcessorSpec, place: &dyn Display, checks:
         checks.share(place, "simulate.jitter", simulate.jitter);
         checks.share(place, "simulate.failureRate", simulate.failure_rate);
     }
-    if spec.exec.as_ref().is_some_and(|exec| exec.command.is_empty()) {
+    if spec.exec.as_ref().is_some_and(|exec| exec.command.first().is_none_or(String::is_empty)) {
         checks.refuse(format!("{place}.exec.command"), "the command is empty", "");
     }
     if let Some(http) = &spec.http {

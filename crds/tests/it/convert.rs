@@ -220,6 +220,24 @@ fn processors_in_a_chunk_are_checked_too() {
 }
 
 #[test]
+fn integers_that_no_double_keeps_are_refused() {
+    let found = |params: &str| {
+        let object = format!(r#"{{"stages": [], "objects": [{{"id": "x", "params": {params}}}]}}"#);
+        conversion::run_spec(&run(value(&object)), None, &[])
+            .map(|_| ())
+            .map_err(|findings| findings[0].to_string())
+    };
+    let refused = found(r#"{"deep": [{"n": 100000000000000000000}]}"#).unwrap_err();
+    assert!(
+        refused.starts_with("spec.objects[0].params: a whole number near 100000000000000000000"),
+        "{refused}"
+    );
+    for safe in ["9007199254740991", "1.5e3", "1e300", "-500.0", "0.1"] {
+        assert_eq!(found(&format!(r#"{{"n": {safe}}}"#)), Ok(()));
+    }
+}
+
+#[test]
 fn inline_objects_have_a_size_in_a_cluster() {
     let objects = |count: usize| -> PipelineRunSpec {
         run(json!({"objects": (0..count).map(|id| json!({"id": id.to_string()})).collect::<Vec<_>>()}))

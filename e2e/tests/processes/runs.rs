@@ -36,7 +36,10 @@ async fn o8_a_failed_object_blocks_its_descendants_and_nothing_is_left_behind() 
     assert_eq!(status.progress.as_deref(), Some("3/5"));
     let object = |id: &str| status.objects.iter().find(|object| object.id == id).unwrap();
     assert_eq!(object("2006").phase, ObjectPhase::Loaded);
-    assert_eq!((object("2007").phase, object("2007").root_cause.as_deref()), (ObjectPhase::Blocked, Some("2005")));
+    assert_eq!(
+        (object("2007").phase, object("2007").root_cause.as_deref()),
+        (ObjectPhase::Blocked, Some("2005"))
+    );
     assert_eq!(status.failures[0].blocks, 1);
     let story = setup.story(&run).await;
     assert_eq!((story.loaded().len(), story.published_again(), story.repeated), (3, 0, 0));

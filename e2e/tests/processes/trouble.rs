@@ -19,7 +19,9 @@ fn run(objects: &str) -> String {
 async fn o9_a_cycle_is_refused_with_its_path_and_no_record() {
     let setup = Setup::new("o9").await;
     let _operator = setup.operator("operator");
-    setup.create(&run("[{id: '1001', dependsOn: ['1002']}, {id: '1002', dependsOn: ['1001']}, {id: '999'}]")).await;
+    setup
+        .create(&run("[{id: '1001', dependsOn: ['1002']}, {id: '1002', dependsOn: ['1001']}, {id: '999'}]"))
+        .await;
     let status = setup.end_of("bad").await.status.unwrap();
     let (valid, _, message) = condition(&status, "GraphValid").unwrap();
     assert_eq!((status.phase, valid), (RunPhase::Failed, "False"));
@@ -59,7 +61,8 @@ async fn a_wrong_kafka_address_is_named_in_the_condition() {
     let named = |status: &orch_crds::status::PipelineRunStatus| {
         condition(status, "TopicsReady").is_some_and(|(_, reason, _)| reason == "KafkaUnreachable")
     };
-    let run = wait_for(&setup.client, &setup.namespace, "bad", ("refused", Duration::from_secs(60)), named).await;
+    let run =
+        wait_for(&setup.client, &setup.namespace, "bad", ("refused", Duration::from_secs(60)), named).await;
     let (_, _, message) = condition(run.status.as_ref().unwrap(), "TopicsReady").unwrap();
     assert!(message.contains("127.0.0.1:9"), "{message}");
     setup.kubelet.stop();

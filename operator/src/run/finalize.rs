@@ -27,7 +27,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Sets the finalizer, where it is not set.
 pub(crate) async fn add<K>(client: &Client, resource: &K) -> Result<(), kube::Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
 {
     if resource.finalizers().iter().any(|name| name == FINALIZER) {
         return Ok(());
@@ -39,11 +42,15 @@ where
 
 async fn set<K>(client: &Client, resource: &K, finalizers: &[String]) -> Result<(), kube::Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
 {
     let api: Api<K> = Api::namespaced(client.clone(), &resource.namespace().unwrap_or_default());
     // With the resource version: a finalizer that somebody else sets meanwhile must not get lost.
-    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": resource.resource_version()}});
+    let patch =
+        json!({"metadata": {"finalizers": finalizers, "resourceVersion": resource.resource_version()}});
     match api.patch(&resource.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -75,9 +82,16 @@ pub(crate) async fn finalize(
 }
 
 /// The resource of a set of stages is going.
-pub(crate) async fn finalize_stages<K>(context: &Arc<Context>, resource: &K, set: StageSet) -> Result<Action, Error>
+pub(crate) async fn finalize_stages<K>(
+    context: &Arc<Context>,
+    resource: &K,
+    set: StageSet,
+) -> Result<Action, Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
 {
     context.registry.drop_set(&set.key()).await;
     if !resource.finalizers().iter().any(|name| name == FINALIZER) {
@@ -105,7 +119,10 @@ where
 
 async fn set_finalizers<K>(context: &Context, resource: &K, left: &[String]) -> Result<(), Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
 {
     Ok(set(&context.client, resource, left).await?)
 }

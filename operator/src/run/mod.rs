@@ -7,8 +7,8 @@ mod validate;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::runtime::controller::Action;
 use kube::ResourceExt;
+use kube::runtime::controller::Action;
 use orch_core::engine::Orders;
 use orch_core::id::RunUid;
 use orch_core::plan::RunPlan;
@@ -103,7 +103,11 @@ async fn driven(
 }
 
 /// A run that no actor has yet: a new one, or one of a leader before us.
-async fn start(context: &Arc<Context>, run: &Arc<PipelineRun>, own: Option<StageSet>) -> Result<Action, Error> {
+async fn start(
+    context: &Arc<Context>,
+    run: &Arc<PipelineRun>,
+    own: Option<StageSet>,
+) -> Result<Action, Error> {
     let generation = run.metadata.generation;
     let observed = match observe::observe(&context.client, run).await? {
         Ok(observed) => observed,
@@ -164,7 +168,9 @@ async fn hand_over(
     if !context.writers.write(context, run, facts).await {
         return Ok(Action::requeue(WAIT));
     }
-    let (Some(uid), Some(namespace)) = (run.uid(), run.namespace()) else { return Ok(Action::await_change()) };
+    let (Some(uid), Some(namespace)) = (run.uid(), run.namespace()) else {
+        return Ok(Action::await_change());
+    };
     handle.add(RunSettings {
         uid: RunUid::new(&uid),
         run: format!("{namespace}/{}", run.name_any()),

@@ -25,7 +25,10 @@ pub(crate) struct Missing {
 }
 
 /// Reads what the run names.
-pub(crate) async fn observe(client: &Client, run: &PipelineRun) -> Result<Result<Observed, Missing>, kube::Error> {
+pub(crate) async fn observe(
+    client: &Client,
+    run: &PipelineRun,
+) -> Result<Result<Observed, Missing>, kube::Error> {
     let namespace = run.namespace().unwrap_or_default();
     let pipeline = match &run.spec.pipeline_ref {
         None => None,
@@ -33,7 +36,8 @@ pub(crate) async fn observe(client: &Client, run: &PipelineRun) -> Result<Result
             let api: Api<Pipeline> = Api::namespaced(client.clone(), &namespace);
             match api.get_opt(&reference.name).await? {
                 None => {
-                    let message = format!("the Pipeline `{}` does not exist in this namespace", reference.name);
+                    let message =
+                        format!("the Pipeline `{}` does not exist in this namespace", reference.name);
                     return Ok(Err(Missing { reason: accepted::PIPELINE_NOT_FOUND, message }));
                 }
                 Some(pipeline) if pipeline.metadata.deletion_timestamp.is_some() => {
@@ -74,7 +78,9 @@ pub(crate) async fn kafka(
             reason: accepted::SECRET_NOT_FOUND,
             message: format!("the Secret `{name}` does not exist in this namespace"),
         }),
-        Some(secret) => connection::from_secret(&secret)
-            .map_err(|problem| Missing { reason: accepted::SECRET_INVALID, message: format!("`{name}`: {problem}") }),
+        Some(secret) => connection::from_secret(&secret).map_err(|problem| Missing {
+            reason: accepted::SECRET_INVALID,
+            message: format!("`{name}`: {problem}"),
+        }),
     })
 }

@@ -18,7 +18,11 @@ use super::build::Prepared;
 pub(crate) const FIELD_MANAGER: &str = "kafka-orchestrator";
 
 /// Applies connection and settings; the Deployments follow with their replicas.
-pub(crate) async fn apply_config(client: &Client, set: &StageSet, prepared: &Prepared) -> Result<(), kube::Error> {
+pub(crate) async fn apply_config(
+    client: &Client,
+    set: &StageSet,
+    prepared: &Prepared,
+) -> Result<(), kube::Error> {
     if let Some(secret) = &prepared.secret {
         apply::<Secret>(client, &set.namespace, secret).await?;
     }
@@ -42,7 +46,11 @@ pub(crate) async fn apply_deployment(
 
 async fn apply<K>(client: &Client, namespace: &str, object: &K) -> Result<K, kube::Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug,
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let params = PatchParams::apply(FIELD_MANAGER).force();
@@ -50,7 +58,11 @@ where
 }
 
 /// The Deployments of a set.
-pub(crate) async fn deployments(client: &Client, namespace: &str, name: &str) -> Result<Vec<Deployment>, kube::Error> {
+pub(crate) async fn deployments(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Vec<Deployment>, kube::Error> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     Ok(api.list(&ListParams::default().labels(&selector(name))).await?.items)
 }

@@ -42,7 +42,11 @@ pub(crate) struct Prepared {
 }
 
 /// Builds everything for `set`. `connection` is the operator's own, by key.
-pub(crate) fn build(set: &StageSet, connection: &BTreeMap<String, Vec<u8>>, defaults: &WorkerDefaults) -> Prepared {
+pub(crate) fn build(
+    set: &StageSet,
+    connection: &BTreeMap<String, Vec<u8>>,
+    defaults: &WorkerDefaults,
+) -> Prepared {
     let own_workers = || set.stages.iter().filter(|stage| stage.processor.external.is_none());
     let secret = set.secret.is_none().then(|| Secret {
         metadata: metadata(set, set.name.clone(), None),
@@ -53,7 +57,9 @@ pub(crate) fn build(set: &StageSet, connection: &BTreeMap<String, Vec<u8>>, defa
         config_maps: own_workers().map(|stage| config_map(set, stage)).collect(),
         secret: secret.filter(|_| own_workers().next().is_some()),
         deployments: own_workers()
-            .filter_map(|stage| Some((StageName::parse(&stage.name).ok()?, deployment(set, stage, connection, defaults))))
+            .filter_map(|stage| {
+                Some((StageName::parse(&stage.name).ok()?, deployment(set, stage, connection, defaults)))
+            })
             .collect(),
     }
 }
@@ -131,7 +137,8 @@ fn deployment(
     };
     // The schema took any object; what is no pod template is reported by the API server when it is applied.
     let template = worker.pod_template.and_then(|template| serde_json::to_value(template).ok());
-    let template: PodTemplateSpec = template.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
+    let template: PodTemplateSpec =
+        template.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
     let mut template = merge(template, &required);
     let digest = config_digest(stage, connection);
     let annotations = template.metadata.get_or_insert_default().annotations.get_or_insert_default();
@@ -198,7 +205,8 @@ mod tests {
     fn names_are_cut_and_stay_unique() {
         assert_eq!(deployment_name("sales-3f2a91", "ingest"), "sales-3f2a91-ingest");
         let set = "s".repeat(55);
-        let (a, b) = (deployment_name(&set, &"a".repeat(40)), deployment_name(&set, &format!("{}b", "a".repeat(39))));
+        let (a, b) =
+            (deployment_name(&set, &"a".repeat(40)), deployment_name(&set, &format!("{}b", "a".repeat(39))));
         assert!(a.len() <= MAX_NAME && b.len() <= MAX_NAME && a != b, "{a} {b}");
     }
 }

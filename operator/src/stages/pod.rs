@@ -4,7 +4,8 @@
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
     ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
-    ResourceRequirements, SeccompProfile, SecretProjection, SecurityContext, Volume, VolumeMount, VolumeProjection,
+    ResourceRequirements, SeccompProfile, SecretProjection, SecurityContext, Volume, VolumeMount,
+    VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -67,7 +68,10 @@ fn pod_defaults(spec: &mut PodSpec, required: &Required) {
         run_as_non_root: Some(true),
         run_as_user: Some(NONROOT),
         run_as_group: Some(NONROOT),
-        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
         ..PodSecurityContext::default()
     });
 }
@@ -100,7 +104,11 @@ fn complete(container: &mut Container, required: &Required) {
     });
     let ports = container.ports.get_or_insert_default();
     if !ports.iter().any(|port| port.container_port == PORT) {
-        ports.push(ContainerPort { container_port: PORT, name: Some("health".to_owned()), ..ContainerPort::default() });
+        ports.push(ContainerPort {
+            container_port: PORT,
+            name: Some("health".to_owned()),
+            ..ContainerPort::default()
+        });
     }
     container.readiness_probe.get_or_insert_with(|| probe("/readyz", 1));
     container.liveness_probe.get_or_insert_with(|| probe("/healthz", 10));
@@ -122,16 +130,25 @@ fn probe(path: &str, period: i32) -> Probe {
 
 fn config_volume(required: &Required) -> Volume {
     let secret = VolumeProjection {
-        secret: Some(SecretProjection { name: required.connection_secret.clone(), ..SecretProjection::default() }),
+        secret: Some(SecretProjection {
+            name: required.connection_secret.clone(),
+            ..SecretProjection::default()
+        }),
         ..VolumeProjection::default()
     };
     let stage = VolumeProjection {
-        config_map: Some(ConfigMapProjection { name: required.stage_config.clone(), ..ConfigMapProjection::default() }),
+        config_map: Some(ConfigMapProjection {
+            name: required.stage_config.clone(),
+            ..ConfigMapProjection::default()
+        }),
         ..VolumeProjection::default()
     };
     Volume {
         name: CONFIG_VOLUME.to_owned(),
-        projected: Some(ProjectedVolumeSource { sources: Some(vec![secret, stage]), ..ProjectedVolumeSource::default() }),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(vec![secret, stage]),
+            ..ProjectedVolumeSource::default()
+        }),
         ..Volume::default()
     }
 }
@@ -187,7 +204,10 @@ mod tests {
         assert_eq!(worker.image.as_deref(), Some("mine"));
         let value = |name: &str| {
             let env = worker.env.as_ref().unwrap();
-            env.iter().filter(|var| var.name == name).map(|var| var.value.clone().unwrap()).collect::<Vec<_>>()
+            env.iter()
+                .filter(|var| var.name == name)
+                .map(|var| var.value.clone().unwrap())
+                .collect::<Vec<_>>()
         };
         assert_eq!((value("A"), value("ORCH_STAGE")), (vec!["1".to_owned()], vec!["ingest".to_owned()]));
         assert_eq!(worker.volume_mounts.as_ref().unwrap().len(), 2);

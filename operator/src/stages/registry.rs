@@ -148,7 +148,8 @@ impl Registry {
             leader,
             known_epoch,
         };
-        let pipeline = PipelineHandle::start(bus, settings, runs.values().cloned().collect(), outlets).await?;
+        let pipeline =
+            PipelineHandle::start(bus, settings, runs.values().cloned().collect(), outlets).await?;
         let stop_workers = CancellationToken::new();
         let workers = Workers::start(client, set.clone(), prepared, pipeline.demand(), stop_workers.clone());
         let runs = std::sync::Mutex::new(runs);

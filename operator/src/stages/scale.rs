@@ -33,7 +33,12 @@ pub(crate) enum Need {
 
 impl Scaler {
     /// Replicas to ask for at `now`, and when to look again.
-    pub(crate) fn replicas(&mut self, need: Need, policy: &WorkerPolicy, now: Instant) -> (u32, Option<Instant>) {
+    pub(crate) fn replicas(
+        &mut self,
+        need: Need,
+        policy: &WorkerPolicy,
+        now: Instant,
+    ) -> (u32, Option<Instant>) {
         let needed = match need {
             Need::Over => {
                 *self = Self::default();
@@ -54,7 +59,10 @@ impl Scaler {
         if due <= now {
             self.current = most;
             self.calm_since = (needed < most).then_some((now, needed));
-            return (most, self.calm_since.map(|_| now + Duration::from_secs(u64::from(policy.idle_seconds))));
+            return (
+                most,
+                self.calm_since.map(|_| now + Duration::from_secs(u64::from(policy.idle_seconds))),
+            );
         }
         self.calm_since = Some((since, most));
         (self.current, Some(due))
@@ -70,7 +78,8 @@ impl Scaler {
 mod tests {
     use super::*;
 
-    const POLICY: WorkerPolicy = WorkerPolicy { concurrency: 8, min_replicas: 0, max_replicas: 4, idle_seconds: 60 };
+    const POLICY: WorkerPolicy =
+        WorkerPolicy { concurrency: 8, min_replicas: 0, max_replicas: 4, idle_seconds: 60 };
 
     fn live(outstanding: u32) -> Need {
         Need::Live { outstanding, soon: false }

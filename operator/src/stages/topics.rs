@@ -19,9 +19,8 @@ pub(crate) fn specs(set: &StageSet, defaults: TopicDefaults) -> Vec<TopicSpec> {
         TopicSpec { name, partitions, replication_factor: defaults.replication_factor, config }
     };
     // The time of an event is the broker's: workers' clocks decide nothing. Nothing is thrown away by age.
-    let log = || {
-        vec![("message.timestamp.type", "LogAppendTime".to_owned()), ("retention.ms", "-1".to_owned())]
-    };
+    let log =
+        || vec![("message.timestamp.type", "LogAppendTime".to_owned()), ("retention.ms", "-1".to_owned())];
     let mut specs: Vec<TopicSpec> = set
         .stage_topics()
         .iter()
@@ -47,7 +46,8 @@ pub(crate) async fn delete(bus: &dyn Bus, set: &StageSet) -> Result<(), BusError
     if set.deletion_policy == DeletionPolicy::Retain || !set.create_topics {
         return Ok(());
     }
-    let names: Vec<String> = specs(set, TopicDefaults::default()).into_iter().map(|topic| topic.name).collect();
+    let names: Vec<String> =
+        specs(set, TopicDefaults::default()).into_iter().map(|topic| topic.name).collect();
     bus.delete_topics(&names).await?;
     bus.delete_topics(&names).await
 }

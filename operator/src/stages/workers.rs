@@ -108,7 +108,9 @@ impl Workers {
             })
             .collect();
         let mut state = WorkersState::default();
-        state.stages.extend(prepared.deployments.iter().map(|(stage, _)| (stage.clone(), StageHealth::default())));
+        state
+            .stages
+            .extend(prepared.deployments.iter().map(|(stage, _)| (stage.clone(), StageHealth::default())));
         let (report, receiver) = watch::channel(state.clone());
         let workers = Self {
             scalers: policies.keys().map(|stage| (stage.clone(), Scaler::default())).collect(),
@@ -189,7 +191,8 @@ impl Workers {
                 None if self.set.inline && !live => Need::Over,
                 None => Need::Idle,
             };
-            let (replicas, look) = self.scalers.entry(stage.clone()).or_default().replicas(need, &policy, now);
+            let (replicas, look) =
+                self.scalers.entry(stage.clone()).or_default().replicas(need, &policy, now);
             wake = look.map_or(wake, |look| look.min(wake));
             let health = self.state.stages.entry(stage.clone()).or_default();
             if replicas == health.wanted {
@@ -218,9 +221,16 @@ impl Workers {
     }
 
     /// Takes one event of the Deployments in.
-    async fn observe(&mut self, events: &mut (impl Stream<Item = watcher::Result<watcher::Event<Deployment>>> + Unpin)) {
+    async fn observe(
+        &mut self,
+        events: &mut (impl Stream<Item = watcher::Result<watcher::Event<Deployment>>> + Unpin),
+    ) {
         let stage_of = |prepared: &Prepared, name: &str| {
-            prepared.deployments.iter().find(|(_, ours)| ours.name_any() == name).map(|(stage, _)| stage.clone())
+            prepared
+                .deployments
+                .iter()
+                .find(|(_, ours)| ours.name_any() == name)
+                .map(|(stage, _)| stage.clone())
         };
         match events.next().await {
             Some(Ok(watcher::Event::Apply(seen) | watcher::Event::InitApply(seen))) => {
@@ -273,7 +283,8 @@ impl Workers {
 /// Why a pod is not ready, in the kubelet's or the scheduler's words.
 fn pod_problem(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
-    let containers = status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
+    let containers =
+        status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
     let waiting = containers.filter_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
@@ -281,8 +292,9 @@ fn pod_problem(pod: &Pod) -> Option<String> {
         Some(format!("container {} of pod {}: {reason} {message}", container.name, pod.name_any()))
     });
     let unscheduled = status.conditions.iter().flatten().filter_map(|condition| {
-        (condition.type_ == "PodScheduled" && condition.status == "False")
-            .then(|| format!("pod {}: {}", pod.name_any(), condition.message.as_deref().unwrap_or("not scheduled")))
+        (condition.type_ == "PodScheduled" && condition.status == "False").then(|| {
+            format!("pod {}: {}", pod.name_any(), condition.message.as_deref().unwrap_or("not scheduled"))
+        })
     });
     waiting.chain(unscheduled).next().map(|text| text.trim_end().to_owned())
 }

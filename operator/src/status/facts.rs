@@ -15,7 +15,12 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    pub(crate) fn new(type_: &'static str, status: &'static str, reason: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        type_: &'static str,
+        status: &'static str,
+        reason: &str,
+        message: impl Into<String>,
+    ) -> Self {
         Self { type_, status, reason: reason.to_owned(), message: message.into() }
     }
 }

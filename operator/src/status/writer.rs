@@ -179,13 +179,19 @@ impl Writer {
 
     /// Whether queued objects wait for something that a person has to mend.
     fn stall(&self, status: &PipelineRunStatus, workers_ready: &str) -> (&'static str, &'static str, String) {
-        let unreachable = self.facts.conditions.iter().find(|fact| fact.type_ == types::TOPICS_READY && fact.status == "False");
+        let unreachable = self
+            .facts
+            .conditions
+            .iter()
+            .find(|fact| fact.type_ == types::TOPICS_READY && fact.status == "False");
         if let Some(fact) = unreachable.filter(|_| !status.phase.is_final()) {
             return ("True", stalled::KAFKA_UNREACHABLE, fact.message.clone());
         }
         let problem = status.conditions.iter().find(|condition| condition.type_ == types::WORKERS_READY);
         let stuck = status.counts.queued > 0 && status.counts.running == 0 && workers_ready == "False";
-        match problem.filter(|problem| stuck && !problem.message.is_empty() && problem.reason != "WorkersStarting") {
+        match problem
+            .filter(|problem| stuck && !problem.message.is_empty() && problem.reason != "WorkersStarting")
+        {
             Some(problem) if problem.reason != orch_crds::condition::workers_ready::STARTING => {
                 ("True", stalled::NO_WORKERS, problem.message.clone())
             }
@@ -246,18 +252,26 @@ impl Writer {
         if wanted.phase != self.written.phase {
             match wanted.phase {
                 RunPhase::Pending => {}
-                RunPhase::Running => self.context.tell(&about, EventType::Normal, "Started", "the run has started").await,
+                RunPhase::Running => {
+                    self.context.tell(&about, EventType::Normal, "Started", "the run has started").await
+                }
                 RunPhase::Succeeded => {
-                    self.context.tell(&about, EventType::Normal, "Succeeded", &message(types::SUCCEEDED)).await;
+                    self.context
+                        .tell(&about, EventType::Normal, "Succeeded", &message(types::SUCCEEDED))
+                        .await;
                 }
                 RunPhase::Failed if self.facts.refused => {
-                    self.context.tell(&about, EventType::Warning, "GraphInvalid", &message(types::GRAPH_VALID)).await;
+                    self.context
+                        .tell(&about, EventType::Warning, "GraphInvalid", &message(types::GRAPH_VALID))
+                        .await;
                 }
                 RunPhase::Failed => {
                     self.context.tell(&about, EventType::Warning, "Failed", &message(types::SUCCEEDED)).await;
                 }
                 RunPhase::Cancelled => {
-                    self.context.tell(&about, EventType::Normal, "Cancelled", &message(types::SUCCEEDED)).await;
+                    self.context
+                        .tell(&about, EventType::Normal, "Cancelled", &message(types::SUCCEEDED))
+                        .await;
                 }
             }
         }

@@ -55,7 +55,11 @@ impl Metrics {
         registry.register("status_writes", "Writes of a run's status", metrics.status_writes.clone());
         let bytes = metrics.status_bytes.clone();
         registry.register_with_unit("status_written", "JSON sent for the status of runs", Unit::Bytes, bytes);
-        registry.register("status_refusals", "Writes of a status that were refused", metrics.status_refusals.clone());
+        registry.register(
+            "status_refusals",
+            "Writes of a status that were refused",
+            metrics.status_refusals.clone(),
+        );
         registry.register("leader", "1 on the replica that drives", metrics.leader.clone());
         registry.register("stage_sets", "Pipelines and inline runs that are driven", metrics.sets.clone());
         registry.register("live_runs", "Runs that are driven", metrics.runs.clone());

@@ -38,5 +38,6 @@ async fn metrics(State(context): State<Arc<Context>>) -> Response {
     let sets = context.registry.all().await;
     let runs = sets.iter().map(|set| set.runs()).sum();
     let text = context.metrics.render(sets.len(), runs);
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+        .into_response()
 }

@@ -109,7 +109,7 @@ async fn o16_malformed_records_are_counted_and_skipped() {
     worker.stop().await;
 }
 
-/// O8: one ObjectFailed, with worker and text, and nothing after it.
+/// O8: one `ObjectFailed`, with worker and text, and nothing after it.
 #[tokio::test(start_paused = true)]
 async fn o8_an_object_that_is_set_to_fail_fails_once_and_for_good() {
     let mut stage = Stage::new().await;
@@ -216,7 +216,7 @@ async fn answers_go_where_the_record_says_else_to_the_events_topic() {
 
 #[tokio::test(start_paused = true)]
 async fn health_says_what_is_missing_until_all_is_there() {
-    let (bus, hand) = SpyBus::new();
+    let (bus, hand) = SpyBus::with_hand();
     let stage = Stage::on(bus).await;
     hand.fail_joins(usize::MAX);
     let worker = Running::builtin(&stage, r#"{"simulate":{}}"#);
@@ -231,7 +231,7 @@ async fn health_says_what_is_missing_until_all_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn a_member_that_keeps_failing_is_replaced() {
-    let (bus, hand) = SpyBus::new();
+    let (bus, hand) = SpyBus::with_hand();
     let mut stage = Stage::on(bus).await;
     stage.open();
     hand.fail_member_reads(6);

@@ -7,6 +7,9 @@
 //! - `time`: heartbeats, run timeout, draining, on a paused clock where nothing real is waited for
 //! - `exec`, `http`: the processors by themselves
 
+// A failed expectation ends the test.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod exec;
 mod flow;
 mod http;

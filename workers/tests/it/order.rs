@@ -8,7 +8,7 @@ use crate::support::{EVENTS, Puppet, READY, RUN, Running, Stage, ready_json, set
 
 #[tokio::test(start_paused = true)]
 async fn a_record_is_finished_only_after_its_answer_is_acknowledged() {
-    let (bus, hand) = SpyBus::new();
+    let (bus, hand) = SpyBus::with_hand();
     let mut stage = Stage::on(bus).await;
     stage.open();
     hand.hold_acknowledgements();

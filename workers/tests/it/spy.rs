@@ -25,7 +25,7 @@ pub(crate) struct SpyBus {
 }
 
 impl SpyBus {
-    pub(crate) fn new() -> (Arc<dyn Bus>, Hand) {
+    pub(crate) fn with_hand() -> (Arc<dyn Bus>, Hand) {
         let hand = Hand {
             hold: Arc::new(watch::Sender::new(false)),
             joins_to_fail: Arc::default(),

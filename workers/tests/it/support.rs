@@ -23,14 +23,12 @@ pub(crate) const CONTROL: &str = "o.default.sales.control";
 pub(crate) const RUN: &str = "6f1c2d5e";
 
 /// No test waits longer than this for anything; on a paused clock it costs nothing.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits for something that has to happen.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited {DEADLINE:?} for {what}"),
-    }
+    let in_time = tokio::time::timeout(DEADLINE, future).await;
+    in_time.unwrap_or_else(|_| panic!("waited {DEADLINE:?} for {what}"))
 }
 
 /// Asks again and again for something that nobody tells of.
@@ -58,7 +56,7 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
         control_topic: CONTROL.to_owned(),
         group: READY.to_owned(),
         concurrency,
-        drain: Duration::from_secs(600),
+        drain: Duration::from_mins(10),
     }
 }
 

@@ -29,12 +29,12 @@ async fn long_work_says_that_it_began_and_shows_a_sign_every_third_of_the_heartb
     stage.ready("wait");
     let worker = Running::start(&stage.bus, settings(1), puppet.processors());
     soon("the beginning", began.recv()).await;
-    let begin = Instant::now();
+    let clock = Instant::now();
     for (expected, after_ms) in
         [("ObjectStarted", 200), ("ObjectProgress", 10_200), ("ObjectProgress", 20_200)]
     {
         let event = stage.event().await;
-        let passed = begin.elapsed().as_millis() as i64;
+        let passed = clock.elapsed().as_millis() as i64;
         assert_eq!(text(&event, "event_type"), expected);
         assert!((after_ms..after_ms + 20).contains(&passed), "{passed} ms, not {after_ms}");
         if expected == "ObjectProgress" {
@@ -43,7 +43,7 @@ async fn long_work_says_that_it_began_and_shows_a_sign_every_third_of_the_heartb
     }
     puppet.release(1);
     assert_eq!(text(&stage.event().await, "event_type"), "ObjectLoaded");
-    assert!(begin.elapsed() < Duration::from_secs(21), "no sign in between");
+    assert!(clock.elapsed() < Duration::from_secs(21), "no sign in between");
     worker.stop().await;
 }
 
@@ -56,10 +56,10 @@ async fn work_that_outlasts_its_run_timeout_is_stopped_and_fails() {
     stage.ready("2");
     let worker = Running::start(&stage.bus, settings(1), puppet.processors());
     soon("the beginning", began.recv()).await;
-    let begin = Instant::now();
+    let clock = Instant::now();
     assert_eq!(text(&stage.event().await, "event_type"), "ObjectStarted");
     let failed = stage.event().await;
-    assert!((5_000..5_050).contains(&begin.elapsed().as_millis()));
+    assert!((5_000..5_050).contains(&clock.elapsed().as_millis()));
     assert_eq!((text(&failed, "reason"), &failed["retryable"]), ("RunTimeout", &json!(true)));
     assert!(text(&failed, "error").ends_with("run timeout of 5.0s"), "{failed}");
     // Its slot is free again.
@@ -129,9 +129,9 @@ async fn what_does_not_end_in_time_is_left_to_another_worker() {
     let worker = Running::start(&stage.bus, impatient, puppet.processors());
     soon("the beginning", began.recv()).await;
     stage.position_reaches(0).await;
-    let begin = Instant::now();
+    let clock = Instant::now();
     worker.stop().await;
-    assert!((20_000..20_100).contains(&begin.elapsed().as_millis()), "{:?}", begin.elapsed());
+    assert!((20_000..20_100).contains(&clock.elapsed().as_millis()), "{:?}", clock.elapsed());
     // Object 1 is finished although one before it is not.
     let second = Running::start(&stage.bus, settings(2), puppet.processors());
     puppet.release(1);
@@ -147,12 +147,12 @@ async fn what_does_not_end_in_time_is_left_to_another_worker() {
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_never_reached_its_bus_stops_at_once() {
-    let (bus, hand) = crate::spy::SpyBus::new();
+    let (bus, hand) = crate::spy::SpyBus::with_hand();
     let stage = Stage::on(bus).await;
     hand.fail_joins(usize::MAX);
     let worker = Running::builtin(&stage, r#"{"simulate":{}}"#);
     until("a try", async || (*hand.joins.lock().unwrap() > 0).then_some(())).await;
-    let begin = Instant::now();
+    let clock = Instant::now();
     worker.stop().await;
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(clock.elapsed() < Duration::from_secs(1));
 }

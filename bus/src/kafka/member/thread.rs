@@ -169,7 +169,7 @@ impl Thread {
         let mut records = Vec::new();
         while records.len() < BATCH {
             match self.consumer.poll(wait) {
-                Some(Ok(message)) => { eprintln!("DBG {:?} {} {}", std::ptr::from_ref(self), rdkafka::Message::partition(&message), rdkafka::Message::offset(&message)); records.push(self.copier.copy(&message)); },
+                Some(Ok(message)) => records.push(self.copier.copy(&message)),
                 Some(Err(error)) => self.check(&error)?,
                 None => break,
             }

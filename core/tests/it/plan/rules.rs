@@ -213,5 +213,8 @@ fn the_digest_changes_with_everything_that_decides_the_run() {
 #[test]
 fn the_digest_is_the_same_in_every_release() {
     // The digest is in the log of every run: a change of it ends each live run with `PlanChanged` at the upgrade.
-    assert_eq!(planned("a@one; b@two: a; c@two: a b", |_| {}).digest, "sha256:5543a64d71f72d4e916027751f632bc19a8dbc3c407caaa200f1943502aa8327");
+    assert_eq!(
+        planned("a@one; b@two: a; c@two: a b", |_| {}).digest,
+        "sha256:5543a64d71f72d4e916027751f632bc19a8dbc3c407caaa200f1943502aa8327"
+    );
 }

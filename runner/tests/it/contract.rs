@@ -1,0 +1,109 @@
+//! What the records say.
+
+use orch_core::engine::ObjectPhase;
+use orch_core::spec::{TimeoutsOverride, UndefinedPolicy};
+use serde_json::json;
+
+use super::operator::{Operator, outcome};
+use super::plans;
+use super::worker::{Say, Worker};
+use super::world::{World, run};
+
+#[tokio::test]
+async fn o1_a_ready_record_says_what_the_contract_says() {
+    let meta =
+        r#"{"IdObjet":2040,"Criticité":"low","parametres":"na","URL":null,"FileLimit":500.0,"id":"21"}"#;
+    let plan = plans::with("1010 -> 2040, x -> 2040, y", |spec| {
+        let object = spec.objects.iter_mut().find(|object| object.id == "2040").unwrap();
+        object.meta = Some(meta.to_owned());
+        object.params = Some(r#"{"url":"https://example.org"}"#.to_owned());
+        object.processor = Some(r#"{"exec":{}}"#.to_owned());
+        object.timeouts =
+            Some(Box::new(TimeoutsOverride { run_ms: Some(600_000), ..TimeoutsOverride::default() }));
+    });
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let [parent, x, _] = worker.take_all(["1010", "x", "y"]).await;
+    worker.end(&parent, &Say::Outputs(r#"{"rows":200}"#.to_owned()));
+    worker.end(&x, &Say::Loaded);
+    worker.take().await;
+    let ready = world.ready().await.into_iter().find(|line| line.key == "2040").unwrap();
+    let expected = json!({
+        "event_type": "ObjectReady", "id_objet": 2040, "meta": serde_json::from_str::<serde_json::Value>(meta).unwrap(),
+        "event_datetime": ready.value["event_datetime"], "run": "default/r1", "run_uid": "r1", "stage": "work",
+        "attempt": 1, "epoch": operator.handle().epoch(), "run_timeout_ms": 600_000, "heartbeat_ms": 30_000,
+        "params": {"url": "https://example.org"}, "processor": {"exec": {}},
+        "inputs": [{"id": 1010, "outputs": {"rows": 200}}],
+    });
+    assert_eq!(ready.value, expected);
+    assert!(orch_wire::parse_rfc3339(ready.text("event_datetime")).is_some());
+    assert_eq!(ready.reply_topic, Some(world.names.events()));
+}
+
+#[tokio::test]
+async fn a_ready_record_is_a_cloud_event() {
+    let plan = plans::graph("a");
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    operator.until_count("r1", ObjectPhase::Queued, 1).await;
+    let ready = world.names.ready(&plan.stages[0].name);
+    let record = world.bus.sent().into_iter().find(|record| *record.topic == *ready).unwrap();
+    let header = |name: &str| {
+        let found = record.headers.iter().find(|(known, _)| *known == name);
+        found.unwrap_or_else(|| panic!("no `{name}`")).1.clone().into_owned()
+    };
+    assert_eq!(header("ce_id"), "r1/a/1/ObjectReady");
+    assert_eq!(header("ce_type"), "dev.kafka-orchestrator.ObjectReady");
+    assert_eq!(header("ce_source"), "/kafka-orchestrator/default/r1");
+    assert_eq!([header("ce_subject"), header("ce_specversion")], ["a", "1.0"]);
+    assert_eq!(header("reply_topic"), world.names.events());
+}
+
+#[tokio::test]
+async fn the_operators_own_records_say_what_the_contract_says() {
+    let plan = plans::graph("a");
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    operator.until_count("r1", ObjectPhase::Queued, 1).await;
+    let events = world.events().await;
+    let leader = &events[0];
+    assert_eq!(
+        (leader.key.as_str(), &leader.value["epoch"], &leader.value["id_objet"]),
+        ("", &json!(1), &json!(null))
+    );
+    assert!(leader.text("leader").starts_with("test/"));
+    let started = &events[1];
+    assert_eq!(
+        (started.key.as_str(), started.text("run_uid"), started.text("run")),
+        ("r1", "r1", "default/r1")
+    );
+    assert_eq!((started.text("plan_digest"), &started.value["epoch"]), (plan.digest.as_str(), &json!(1)));
+}
+
+#[tokio::test]
+async fn an_object_that_nobody_defined_is_asked_for_without_a_record() {
+    let plan = plans::with("a", |spec| {
+        spec.objects[0].depends_on.push("nobody".to_owned());
+        spec.undefined_dependencies = UndefinedPolicy::Run;
+    });
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    operator.until_count("r1", ObjectPhase::Queued, 1).await;
+    let ready = &world.ready().await[0];
+    assert_eq!((ready.key.as_str(), &ready.value["meta"]), ("nobody", &json!(null)));
+}
+
+#[tokio::test]
+async fn an_object_whose_record_would_be_too_large_fails_and_blocks() {
+    let plan = plans::with("a -> b, x", |spec| {
+        spec.objects[0].meta = Some(format!("\"{}\"", "m".repeat(512 * 1024)));
+    });
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    Worker::join(&world, "work").await.load_everything();
+    let over = operator.until_over("r1").await;
+    assert_eq!(outcome(&over, &plan), "Failed ObjectsFailed: a Failed, b Blocked(a), x Loaded");
+    assert_eq!(&*over.view.failures[0].attempts[0].failure.reason, "RecordTooLarge");
+    assert_eq!(world.asked().await, "x#1");
+}

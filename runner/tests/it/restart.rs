@@ -1,0 +1,295 @@
+//! Recovery and take-over.
+
+use orch_core::engine::{ObjectPhase, Orders, Refused};
+use orch_core::id::RunUid;
+use orch_runner::{Exit, PipelineSettings};
+
+use super::operator::{Operator, outcome};
+use super::plans;
+use super::worker::{Say, Worker, answer};
+use super::world::{World, run};
+
+/// How an operator goes.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Stop,
+    Crash,
+    /// Another one takes over while it lives.
+    Supersede,
+}
+
+/// Another operator in place of `former`.
+async fn replace(
+    world: &World,
+    former: Operator,
+    ending: Ending,
+    uid: &str,
+    plan: &std::sync::Arc<orch_core::plan::RunPlan>,
+) -> Operator {
+    match ending {
+        Ending::Stop => assert!(matches!(former.stop().await, Exit::Stopped)),
+        Ending::Crash => former.crash(),
+        Ending::Supersede => {
+            let next = Operator::start(world, vec![run(uid, plan)]).await;
+            let exit = former.exit().await;
+            assert!(matches!(exit, Exit::Superseded { epoch: 2 }), "{exit:?}");
+            return next;
+        }
+    }
+    Operator::start(world, vec![run(uid, plan)]).await
+}
+
+#[tokio::test]
+async fn o14_a_restart_runs_nothing_twice_and_loses_nothing() {
+    for ending in [Ending::Stop, Ending::Crash, Ending::Supersede] {
+        let plan = plans::graph("a -> d, b -> d, c, d -> e");
+        let world = World::new(&plan).await;
+        let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+        let mut worker = Worker::join(&world, "work").await;
+        let [a, b, c] = worker.take_all(["a", "b", "c"]).await;
+        worker.end(&a, &Say::Loaded);
+        first.until_count("r1", ObjectPhase::Loaded, 1).await;
+        worker.say(&b, &Say::Started);
+        let second = replace(&world, first, ending, "r1", &plan).await;
+        let found = second.until_count("r1", ObjectPhase::Running, 1).await;
+        assert_eq!(found.view.counts.of(ObjectPhase::Queued), 1, "{ending:?}");
+        worker.end(&b, &Say::Loaded);
+        worker.end(&c, &Say::Loaded);
+        worker.load_everything();
+        let over = second.until_over("r1").await;
+        assert_eq!(
+            outcome(&over, &plan),
+            "Succeeded Completed: a Loaded, d Loaded, b Loaded, c Loaded, e Loaded"
+        );
+        assert_eq!(world.asked().await, "a#1 b#1 c#1 d#1 e#1", "{ending:?}");
+        assert_eq!(world.gates("r1").await, "Open Open Ended");
+    }
+}
+
+#[tokio::test]
+async fn o14_answers_that_came_while_nobody_led_count() {
+    let plan = plans::graph("a -> b, c -> d");
+    let world = World::new(&plan).await;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let [a, c] = worker.take_all(["a", "c"]).await;
+    first.crash();
+    worker.end(&a, &Say::Loaded);
+    worker.end(&c, &Say::Failed);
+    worker.load_everything();
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let over = second.until_over("r1").await;
+    assert_eq!(outcome(&over, &plan), "Failed ObjectsFailed: a Loaded, b Loaded, c Failed, d Blocked(c)");
+    assert_eq!(world.asked().await, "a#1 c#1 b#1");
+    // Before its own time nothing was counted: whoever led then did.
+    assert_eq!(second.stats.failed.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_during_a_take_over_makes_nothing_run_again() {
+    let plan = plans::graph("a -> b");
+    for arrives_later in [false, true] {
+        let world = World::new(&plan).await;
+        let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+        let mut worker = Worker::join(&world, "work").await;
+        let a = worker.take().await;
+        first.stop().await;
+        let voice = worker.voice();
+        // Done, answered and committed at the worst of moments: when the positions are asked for.
+        world.bus.on_committed(move || {
+            voice.send(vec![answer(&a, &Say::Loaded)]);
+            worker.finish(&a);
+            worker.load_everything();
+        });
+        let now = if arrives_later { vec![] } else { vec![run("r1", &plan)] };
+        let second = Operator::start(&world, now).await;
+        if arrives_later {
+            second.handle().add(run("r1", &plan));
+        }
+        assert_eq!(outcome(&second.until_over("r1").await, &plan), "Succeeded Completed: a Loaded, b Loaded");
+        assert_eq!(world.asked().await, "a#1 b#1");
+    }
+}
+
+#[tokio::test]
+async fn a_ready_record_that_was_lost_is_written_again() {
+    let plan = plans::graph("a, b");
+    let world = World::new(&plan).await;
+    world.bus.refuse(".work", 1, orch_bus::BusError::Other("lost".to_owned()));
+    let mut first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    first.notice().await;
+    first.crash();
+    assert_eq!(world.asked().await, "b#1");
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    second.until_count("r1", ObjectPhase::Queued, 2).await;
+    assert_eq!(world.asked().await, "b#1 a#1");
+}
+
+#[tokio::test]
+async fn a_record_that_was_finished_without_an_answer_is_written_again() {
+    let plan = plans::with("a, b", |spec| spec.stages[0].partitions = 1);
+    let world = World::new(&plan).await;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let [_, b] = worker.take_all(["a", "b"]).await;
+    // Above the group's position, which `a` holds back.
+    worker.finish(&b);
+    first.stop().await;
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    second.until_count("r1", ObjectPhase::Queued, 2).await;
+    assert_eq!(world.asked().await, "a#1 b#1 b#1");
+}
+
+#[tokio::test]
+async fn an_object_that_runs_is_left_to_its_heartbeat() {
+    let plan = plans::graph("a");
+    let world = World::new(&plan).await;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let a = worker.take().await;
+    // It has begun, and its record is committed.
+    worker.end(&a, &Say::Started);
+    first.until_count("r1", ObjectPhase::Running, 1).await;
+    first.crash();
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    worker.say(&a, &Say::Loaded);
+    second.until_over("r1").await;
+    assert_eq!(world.asked().await, "a#1");
+}
+
+#[tokio::test]
+async fn what_is_outstanding_takes_its_places_after_a_take_over() {
+    let plan = plans::graph("a, b, c, d");
+    let mut world = World::new(&plan).await;
+    world.window = 2;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let [a, _] = worker.take_all(["a", "b"]).await;
+    first.crash();
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    worker.end(&a, &Say::Loaded);
+    assert_eq!(worker.take().await.object, "c");
+    second.until_count("r1", ObjectPhase::Loaded, 1).await;
+    assert_eq!(world.asked().await, "a#1 b#1 c#1");
+}
+
+#[tokio::test]
+async fn a_second_operator_ends_the_first_and_each_object_counts_once() {
+    let plan = plans::graph("a -> b");
+    let world = World::new(&plan).await;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    assert!(matches!(first.exit().await, Exit::Superseded { epoch: 2 }));
+    assert_eq!(second.handle().epoch(), 2);
+    Worker::join(&world, "work").await.load_everything();
+    let over = second.until_over("r1").await;
+    assert_eq!(over.view.counts.of(ObjectPhase::Loaded), 2);
+    assert_eq!(second.stats.loaded.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_former_leader_changes_nothing_also_where_the_later_term_is_known() {
+    let plan = plans::graph("a");
+    let world = World::new(&plan).await;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    first.until_count("r1", ObjectPhase::Queued, 1).await;
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let cancelled = r#"{"event_type":"RunCancelled","run_uid":"r1","epoch":1,"reason":"Cancelled"}"#;
+    world.write(&world.names.events(), "r1", cancelled).await;
+    second.until_refused("r1", Refused::Fenced, 1).await;
+    second.crash();
+    // The status knows the term before the log is read.
+    let settings = PipelineSettings { known_epoch: 2, ..world.settings() };
+    let third = Operator::try_start(&world, settings, vec![run("r1", &plan)]).await.unwrap();
+    Worker::join(&world, "work").await.load_everything();
+    assert_eq!(outcome(&third.until_over("r1").await, &plan), "Succeeded Completed: a Loaded");
+    assert_eq!(third.handle().epoch(), 3);
+}
+
+#[tokio::test]
+async fn a_run_of_a_later_term_than_the_leaders_raises_it() {
+    let plan = plans::graph("a -> b");
+    let world = World::new(&plan).await;
+    let settings = PipelineSettings { known_epoch: 6, ..world.settings() };
+    let first = Operator::try_start(&world, settings, vec![run("r1", &plan)]).await.unwrap();
+    first.until_count("r1", ObjectPhase::Queued, 1).await;
+    first.stop().await;
+    // Nothing is known at first: no run, no status.
+    let second = Operator::start(&world, vec![]).await;
+    assert_eq!(second.handle().epoch(), 1);
+    second.handle().add(run("r1", &plan));
+    second.until_count("r1", ObjectPhase::Queued, 1).await;
+    assert_eq!(second.handle().epoch(), 8);
+    second.order("r1", Orders { cancel: true, ..Orders::default() });
+    assert_eq!(
+        outcome(&second.until_over("r1").await, &plan),
+        "Cancelled Cancelled: a Cancelled, b Cancelled"
+    );
+    assert_eq!(world.asked().await, "a#1");
+}
+
+#[tokio::test]
+async fn runs_that_come_later_are_recovered_while_others_go_on() {
+    let plan = plans::graph("a -> b");
+    let world = World::new(&plan).await;
+    let runs = ["r1", "r2", "r3"].map(|uid| run(uid, &plan));
+    let first = Operator::start(&world, runs.to_vec()).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let jobs = [worker.take().await, worker.take().await, worker.take().await];
+    for job in &jobs {
+        worker.say(job, &Say::Loaded);
+    }
+    for uid in ["r1", "r2", "r3"] {
+        first.until_count(uid, ObjectPhase::Loaded, 1).await;
+    }
+    first.crash();
+    jobs.iter().for_each(|job| worker.finish(job));
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    for uid in ["r2", "r3"] {
+        second.handle().add(run(uid, &plan));
+        second.handle().add(run(uid, &plan));
+    }
+    worker.load_everything();
+    for uid in ["r1", "r2", "r3"] {
+        assert_eq!(outcome(&second.until_over(uid).await, &plan), "Succeeded Completed: a Loaded, b Loaded");
+    }
+    assert_eq!(world.ready().await.len(), 6);
+    // Each answer was counted once, by whoever led when it came.
+    assert_eq!(second.stats.loaded.load(std::sync::atomic::Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_retry_that_waits_at_a_restart_is_published_once() {
+    let plan = plans::with("a", |spec| {
+        spec.stages[0].retry.initial_delay_ms = 150;
+        spec.stages[0].retry.max_delay_ms = 150;
+    });
+    let world = World::new(&plan).await;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let a = worker.take().await;
+    worker.end(&a, &Say::Error);
+    first.until_count("r1", ObjectPhase::Retrying, 1).await;
+    first.crash();
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    worker.load_everything();
+    second.until_over("r1").await;
+    assert_eq!(world.asked().await, "a#1 a#2");
+}
+
+#[tokio::test]
+async fn a_run_whose_start_lies_beyond_the_log_begins_all_the_same() {
+    // Somebody has made the topics anew.
+    let plan = plans::graph("a");
+    for arrives_later in [false, true] {
+        let world = World::new(&plan).await;
+        let mut settings = run("r1", &plan);
+        settings.start_offset = 5_000;
+        let now = if arrives_later { vec![] } else { vec![settings.clone()] };
+        let operator = Operator::start(&world, now).await;
+        operator.handle().add(settings);
+        Worker::join(&world, "work").await.load_everything();
+        assert_eq!(outcome(&operator.until_over("r1").await, &plan), "Succeeded Completed: a Loaded");
+        operator.handle().remove(&RunUid::new("r1")).await;
+    }
+}

@@ -1,0 +1,274 @@
+//! The golden records, typed by hand from the contract: our types read each, and write the same.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use orch_core::engine::{OperatorReason, RunEnd};
+use orch_wire::{
+    Answer, AnswerKind, ControlRecord, EventsRecord, Input, Ready, ReadyView, RunGate, RunRecord,
+    RunRecordKind, decode_event, parse_rfc3339,
+};
+use serde_json::Value;
+
+const UID: &str = "6f1c2d5e-8a0b-4c3d-9e7f-1a2b3c4d5e6f";
+const RUN: &str = "default/sales";
+const WORKER: &str = "medallion-standardize-7d9f4";
+
+struct Golden {
+    key: String,
+    headers: Value,
+    value: Value,
+}
+
+impl Golden {
+    fn read(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let json: Value = serde_json::from_str(&text).unwrap();
+        Self {
+            key: json["key"].as_str().unwrap().to_owned(),
+            headers: json["headers"].clone(),
+            value: json["value"].clone(),
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.value).unwrap()
+    }
+
+    fn time(&self) -> i64 {
+        parse_rfc3339(self.value["event_datetime"].as_str().unwrap()).unwrap()
+    }
+
+    /// What we wrote says the same. `null` and absent are the same.
+    fn assert_same(&self, written: &[u8]) {
+        let written: Value = serde_json::from_slice(written).unwrap();
+        assert_eq!(without_nulls(&written), without_nulls(&self.value));
+    }
+
+    fn assert_headers(&self, written: &orch_wire::Headers) {
+        for (name, value) in written.iter().filter(|(name, _)| *name != "ce_id") {
+            assert_eq!(self.headers[name], Value::from(value.as_ref()), "{name}");
+        }
+    }
+}
+
+fn without_nulls(value: &Value) -> Value {
+    let Value::Object(members) = value else { return value.clone() };
+    // Of `meta` nulls are the user's own.
+    members
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+#[test]
+fn ready_is_written_and_read() {
+    let golden = Golden::read("ready.json");
+    let (meta, params) = (golden.value["meta"].to_string(), golden.value["params"].to_string());
+    let ready = Ready {
+        object: "2005",
+        meta_json: &meta,
+        run: RUN,
+        run_uid: UID,
+        stage: "standardize",
+        attempt: 1,
+        epoch: 3,
+        run_timeout_ms: Some(600_000),
+        heartbeat_ms: 30_000,
+        params_json: Some(&params),
+        processor_json: None,
+    };
+    let inputs = [("1005", r#"{"rows":200}"#), ("1006", r#"{"rows":41,"path":"raw/tasks"}"#)];
+    let inputs = inputs.iter().map(|(id, outputs)| Input { id, outputs });
+    let written = ready.encode(inputs, golden.time());
+    golden.assert_same(&written);
+    golden.assert_headers(&ready.headers("orchestrator.default.medallion.events", golden.time()));
+    let bytes = golden.bytes();
+    let view = ReadyView::decode(&bytes).unwrap();
+    assert_eq!((view.run_uid.as_ref(), view.attempt, view.run_timeout_ms), (UID, 1, Some(600_000)));
+    assert!(view.meta.get().contains("Criticité"));
+}
+
+#[test]
+fn ready_of_a_named_object_has_text_as_id() {
+    let golden = Golden::read("ready_named.json");
+    let (meta, processor) = (golden.value["meta"].to_string(), golden.value["processor"].to_string());
+    let ready = Ready {
+        object: "orders-by-customer",
+        meta_json: &meta,
+        run: RUN,
+        run_uid: UID,
+        stage: "application",
+        attempt: 2,
+        epoch: 3,
+        run_timeout_ms: Some(90_000),
+        heartbeat_ms: 30_000,
+        params_json: None,
+        processor_json: Some(&processor),
+    };
+    let inputs = [("orders", r#"{"rows":12}"#), ("0042", "{}")];
+    golden
+        .assert_same(&ready.encode(inputs.iter().map(|(id, outputs)| Input { id, outputs }), golden.time()));
+}
+
+#[test]
+fn ready_of_an_object_that_nobody_defined_has_meta_null() {
+    let golden = Golden::read("ready_undefined.json");
+    let bytes = golden.bytes();
+    let view = ReadyView::decode(&bytes).unwrap();
+    assert_eq!(view.meta.get(), "null");
+}
+
+fn answer(golden: &Golden) -> Answer<'static> {
+    let bytes = Box::leak(golden.bytes().into_boxed_slice());
+    let key = Box::leak(golden.key.clone().into_boxed_str());
+    match decode_event(key.as_bytes(), bytes).unwrap() {
+        EventsRecord::Answer(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn answers_are_read_and_written_again() {
+    for name in ["started.json", "progress.json", "loaded.json", "failed.json"] {
+        let golden = Golden::read(name);
+        let answer = answer(&golden);
+        assert_eq!((answer.run_uid.as_ref(), answer.worker.as_ref()), (UID, WORKER), "{name}");
+        let mut written: Value = serde_json::from_slice(&answer.encode(RUN, golden.time()).unwrap()).unwrap();
+        // "30s" and "30000ms" are the same time.
+        if golden.value.get("retry_after").is_some() {
+            assert_eq!(written["retry_after"], "30000ms");
+            written["retry_after"] = golden.value["retry_after"].clone();
+        }
+        golden.assert_same(&serde_json::to_vec(&written).unwrap());
+        golden.assert_headers(&answer.headers(RUN, golden.time()));
+    }
+}
+
+#[test]
+fn a_failure_says_why() {
+    let AnswerKind::Failed { reason, error, retryable, retry_after_ms, log_tail } =
+        answer(&Golden::read("failed.json")).kind
+    else {
+        panic!("no failure")
+    };
+    assert_eq!((reason.as_ref(), error.as_ref()), ("WorkerError", "column «durée» is missing"));
+    assert_eq!((retryable, retry_after_ms), (true, Some(30_000)));
+    assert!(log_tail.unwrap().starts_with("reading"));
+}
+
+#[test]
+fn the_least_that_an_outsider_sends_is_enough() {
+    let answer = answer(&Golden::read("loaded_minimal.json"));
+    assert!(matches!(answer.kind, AnswerKind::Loaded { outputs: None }));
+    assert_eq!((answer.worker.as_ref(), answer.stage), ("", None));
+}
+
+#[test]
+fn the_operators_own_failure_is_told_apart() {
+    let golden = Golden::read("failed_by_operator.json");
+    let bytes = golden.bytes();
+    let read = decode_event(golden.key.as_bytes(), &bytes).unwrap();
+    let EventsRecord::Expired { run_uid, object, attempt, reason, epoch } = read else { panic!("{read:?}") };
+    assert_eq!((run_uid.as_ref(), object.as_ref(), attempt, epoch), (UID, "2005", 1, 3));
+    assert_eq!(reason, OperatorReason::RunTimeout);
+    let record = RunRecord {
+        run: Some((RUN.to_owned(), UID.to_owned())),
+        epoch,
+        kind: RunRecordKind::ObjectFailed {
+            object: object.into_owned(),
+            stage: "standardize".to_owned(),
+            attempt,
+            reason,
+            error: golden.value["error"].as_str().unwrap().to_owned(),
+        },
+    };
+    assert_eq!(record.key(), golden.key);
+    golden.assert_same(&record.encode(golden.time()));
+}
+
+#[test]
+fn run_records_are_read_and_written() {
+    let run = || Some((RUN.to_owned(), UID.to_owned()));
+    let started = RunRecordKind::RunStarted {
+        plan_digest: Golden::read("run_started.json").value["plan_digest"].as_str().unwrap().to_owned(),
+        failure_policy: "ContinueIndependent",
+        undefined_dependencies: "Reject",
+    };
+    let cases = [
+        ("run_started.json", RunRecord { run: run(), epoch: 0, kind: started }),
+        (
+            "leader_started.json",
+            RunRecord {
+                run: None,
+                epoch: 0,
+                kind: RunRecordKind::LeaderStarted { leader: "operator-abc".to_owned() },
+            },
+        ),
+        (
+            "run_cancelled.json",
+            RunRecord {
+                run: run(),
+                epoch: 0,
+                kind: RunRecordKind::RunCancelled { reason: RunEnd::Cancelled },
+            },
+        ),
+    ];
+    for (name, mut record) in cases {
+        let mut golden = Golden::read(name);
+        record.epoch = golden.value["epoch"].as_u64().unwrap();
+        assert_eq!(record.key(), golden.key, "{name}");
+        golden.value.as_object_mut().unwrap().remove("requested_by");
+        golden.assert_same(&record.encode(golden.time()));
+        let bytes = golden.bytes();
+        let read = decode_event(golden.key.as_bytes(), &bytes).unwrap();
+        let same = matches!(
+            (name, &read),
+            ("run_started.json", EventsRecord::RunStarted { run_uid: Cow::Borrowed(UID), .. })
+                | ("leader_started.json", EventsRecord::LeaderStarted { .. })
+                | ("run_cancelled.json", EventsRecord::RunCancelled { reason: RunEnd::Cancelled, .. })
+        );
+        assert!(same, "{name}: {read:?}");
+    }
+}
+
+#[test]
+fn control_records_are_read_and_written() {
+    let states = [
+        ("control_open.json", RunGate::Open),
+        ("control_cancelled.json", RunGate::Cancelled),
+        ("control_ended.json", RunGate::Ended),
+    ];
+    for (name, state) in states {
+        let golden = Golden::read(name);
+        let record = ControlRecord { run_uid: UID.to_owned(), state };
+        assert_eq!(ControlRecord::decode(&golden.bytes()), Some(record.clone()), "{name}");
+        golden.assert_same(&record.encode());
+    }
+}
+
+#[test]
+fn o16_what_is_no_record_is_refused_and_never_panics() {
+    let deep = "[".repeat(5_000);
+    let bad: [(&str, &str, &str); 9] = [
+        ("", "", "JSON"),
+        ("", &deep, "JSON"),
+        ("", "[]", "JSON"),
+        ("", r#"{"event_type":"Something"}"#, "unknown event type"),
+        ("1", r#"{"event_type":"ObjectLoaded","run_uid":"u"}"#, "attempt"),
+        ("1", r#"{"event_type":"ObjectLoaded","run_uid":"u","attempt":0}"#, "attempt"),
+        ("1", r#"{"event_type":"ObjectLoaded","run_uid":"u","attempt":1,"id_objet":2}"#, "id_objet"),
+        ("", r#"{"event_type":"ObjectLoaded","run_uid":"u","attempt":1}"#, "id_objet"),
+        ("1", r#"{"event_type":"ObjectLoaded","attempt":1}"#, "run_uid"),
+    ];
+    for (key, value, word) in bad {
+        let error = decode_event(key.as_bytes(), value.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(word), "{value:.80}: {error}");
+    }
+    assert!(decode_event(b"1", &vec![b' '; orch_wire::MAX_RECORD_BYTES + 1]).is_err());
+    assert!(decode_event(&[0xff], br#"{"event_type":"ObjectLoaded","run_uid":"u","attempt":1}"#).is_err());
+}
