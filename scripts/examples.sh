@@ -16,3 +16,14 @@ for file in Objets.json examples/*/*.yaml; do
     if [ -z "$names" ]; then validate "$file"; fi
     for name in $names; do validate "$file" --run "$name"; done
 done
+
+# Manifests in the pages: fenced blocks that begin with an apiVersion.
+pages=$(mktemp -d)
+trap 'rm -rf "$pages"' EXIT
+awk -v folder="$pages" '
+    /^```/ { fenced = !fenced; first = fenced; if (!fenced) close(file); file = ""; next }
+    fenced && first && /^apiVersion:/ { file = folder "/" ++n ".yaml" }
+    { first = 0 }
+    fenced && file != "" { print > file }
+' README.md docs/*.md
+for file in "$pages"/*.yaml; do validate "$file"; done

@@ -230,7 +230,7 @@ pub(crate) struct RerunArgs {
     #[command(flatten)]
     pub run: NamedArgs,
     /// Name of the new run. Default: the first of NAME-2, NAME-3, ... that is free.
-    #[arg(long, value_name = "NEW")]
+    #[arg(id = "new_name", long = "name", value_name = "NEW")]
     pub name: Option<String>,
     /// Follow the new run until it ends.
     #[arg(long)]

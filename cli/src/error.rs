@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use orch_bus::BusError;
-use orch_core::finding::Finding;
+use orch_core::finding::{Finding, FindingKind};
 use thiserror::Error;
 
 /// How the program ends.
@@ -124,6 +124,11 @@ impl CliError {
             Self::Usage { hint, .. } | Self::Cluster { hint, .. } | Self::Broken { hint, .. } => hint,
             Self::Bus { source: BusError::Unreachable { .. }, .. } => {
                 "check the address, and that the broker runs and advertises an address that this machine reaches"
+            }
+            Self::Refused { findings, .. }
+                if findings.iter().any(|f| f.kind == FindingKind::UnknownDependency) =>
+            {
+                "`--undefined assume-loaded` or `--undefined run` sets the policy for this command"
             }
             Self::Refused { .. } | Self::Read { .. } | Self::Write { .. } | Self::Bus { .. } => "",
         }

@@ -9,3 +9,4 @@ pub mod graphs;
 pub mod history;
 pub mod kubelet;
 pub mod process;
+pub mod replay;

@@ -23,7 +23,7 @@ use crate::membership::Membership;
 use crate::outbox::{Counters, Outbox, Place};
 use crate::{Processors, Progress, Settings, Work, WorkFailure};
 
-/// How often the state of the connection is looked at, and refused answers are sent again.
+/// How often answers that the bus gave up are sent again.
 const TICK: Duration = Duration::from_secs(1);
 /// Leaving the group commits. When the broker is away that must not keep the process.
 const LEAVE: Duration = Duration::from_secs(10);
@@ -82,7 +82,6 @@ pub(crate) struct WorkLoop {
     slots: Arc<Semaphore>,
     /// The slot for the next record, taken before it is asked for.
     held: Option<OwnedSemaphorePermit>,
-    bus_trouble: Option<String>,
     next_tick: Instant,
     shutdown: CancellationToken,
     /// When draining ends; `None` before a shutdown.
@@ -114,7 +113,6 @@ impl WorkLoop {
             ended: mpsc::unbounded_channel(),
             slots,
             held: None,
-            bus_trouble: None,
             next_tick: Instant::now() + TICK,
             shutdown,
             drain_until: None,
@@ -329,15 +327,6 @@ impl WorkLoop {
     fn tick(&mut self) {
         let member = &self.channels.member;
         self.outbox.retry(&self.gate, |place| member.finish(place));
-        let trouble = self.bus.trouble();
-        if trouble != self.bus_trouble {
-            if let Some(error) = &trouble {
-                warn!(error, "trouble with the connection; trying again");
-            } else {
-                info!("the connection is back");
-            }
-            self.bus_trouble = trouble;
-        }
     }
 }
 

@@ -8,7 +8,7 @@ mod committer;
 mod shares;
 mod thread;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,6 +34,8 @@ struct Shared {
     state: Mutex<State>,
     /// Rings when there may be something to take.
     changed: Notify,
+    /// Rings when there may be something to commit.
+    finished: Condvar,
 }
 
 #[derive(Default)]
@@ -45,6 +47,23 @@ struct State {
     ended: Option<BusError>,
     /// The caller is gone.
     stop: bool,
+    commits: Commits,
+}
+
+#[derive(Default)]
+struct Commits {
+    /// One is made right now.
+    under_way: bool,
+    /// One failed because the group does not count us in any more.
+    expelled: bool,
+    /// There will be no more.
+    end: bool,
+}
+
+impl State {
+    fn is_committed(&self) -> bool {
+        !self.commits.under_way && !self.shares.any_dirty()
+    }
 }
 
 impl Shared {
@@ -55,7 +74,8 @@ impl Shared {
 
 /// Joins. The topic exists.
 pub(super) fn join(core: Arc<Core>, group: &str, topic: String) -> Result<KafkaMember, BusError> {
-    let shared = Arc::new(Shared { state: Mutex::default(), changed: Notify::new() });
+    let shared =
+        Arc::new(Shared { state: Mutex::default(), changed: Notify::new(), finished: Condvar::new() });
     let (leaving, left) = oneshot::channel();
     let thread = Thread::new(core, shared.clone(), group, topic)?;
     spawn("kafka-member", move || {
@@ -85,7 +105,9 @@ impl Member for KafkaMember {
     }
 
     fn finish(&self, partition: i32, offset: i64) {
-        if self.shared.state().shares.finish(partition, offset) {
+        let more = self.shared.state().shares.finish(partition, offset);
+        self.shared.finished.notify_one();
+        if more {
             self.shared.changed.notify_one();
         }
     }

@@ -81,7 +81,10 @@ fn lists_with_overrides_and_edge_lists_mean_the_same() {
     let before = spec("list.json", list);
     let after = spec("list.yaml", &yaml(&manifest("list", &before).unwrap()));
     let policies = |spec: RunSpec| -> Vec<_> {
-        plan(spec).unwrap().objects.iter().map(|o| (o.retry, o.timeouts, o.params.clone())).collect()
+        let params =
+            |text: Option<&str>| text.map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
+        let objects = plan(spec).unwrap().objects;
+        objects.iter().map(|o| (o.retry, o.timeouts, params(o.params.as_deref()))).collect()
     };
     assert_eq!(policies(after), policies(before));
 

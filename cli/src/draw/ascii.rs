@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use orch_core::engine::ObjectPhase;
 
 use super::Drawing;
+use crate::report::count;
 
 /// More objects than anybody reads as text.
 const READABLE: usize = 200;
@@ -25,7 +26,7 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
             "Too large to read as text; `-o dot`, `-o mermaid` and `-o json` have every object.\n"
         );
         for (n, level) in levels.iter().enumerate().take(LEVELS) {
-            let _ = writeln!(text, "level {}: {} objects", n + 1, level.len());
+            let _ = writeln!(text, "level {}: {}", n + 1, count(level.len() as u32, "object", "objects"));
         }
         if levels.len() > LEVELS {
             let _ = writeln!(text, "and {} more levels", levels.len() - LEVELS);

@@ -36,7 +36,7 @@ fn status_shows_slowest_objects_critical_path_and_failures() {
     assert_eq!(said.status, 0, "{}", said.err);
     for part in [
         "objects-failing: Failed in ",
-        "  application      3       1       0        2",
+        "  application      3       1       0        2\n",
         "1 object failed:\n  2005 Projects_Std: SimulatedFailure: ",
         "3 objects are blocked:\n  by 2005: 3000, 3001, 3005",
         "slowest objects:\n",

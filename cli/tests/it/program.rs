@@ -63,9 +63,11 @@ pub(crate) fn orch_on(command: &str, name: &str, text: &str, more: &[&str]) -> S
 macro_rules! assert_said {
     ($said:expr, @$expected:literal) => {
         insta::with_settings!({filters => vec![
-            (r"\b\d+h\d\dm\b|\b\d+m\d\ds\b|\b\d+(\.\d)?s\b", "[time]"),
-            (r"(?m)^ *\[time\]  \w.*\n", ""),
-            (r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[uid]"),
+            // How long a run took.
+            (r"(?m) in [0-9.hms]+$", " in [time]"),
+            // A line of progress a second.
+            (r"(?m)^ *\d+s  \w.*\n", ""),
+            (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[date]"),
         ]}, {
             insta::assert_snapshot!($said.all(), @$expected);
         });

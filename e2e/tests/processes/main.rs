@@ -7,4 +7,5 @@
 mod kills;
 mod runs;
 mod setup;
+mod speed;
 mod trouble;

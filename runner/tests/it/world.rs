@@ -21,7 +21,6 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// A record of a topic, read as JSON.
 #[derive(Debug, Clone)]
 pub struct Line {
-    pub offset: i64,
     pub time: Millis,
     pub key: String,
     pub value: Value,
@@ -96,13 +95,13 @@ impl World {
         self.lines(&self.names.events()).await
     }
 
-    /// The ready records of all stages, in the order of their times.
+    /// The ready records of all stages, in the order of their times; those of one batch by key.
     pub async fn ready(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         for (stage, _) in &self.stages {
             lines.extend(self.lines(&self.names.ready(stage)).await);
         }
-        lines.sort_by_key(|line| line.time);
+        lines.sort_by_key(|line| (line.time, line.key.clone()));
         lines
     }
 
@@ -166,7 +165,6 @@ fn topic(name: String, partitions: u16) -> TopicSpec {
 
 fn line(message: &Message) -> Option<Line> {
     Some(Line {
-        offset: message.offset,
         time: message.time,
         key: String::from_utf8(message.key.to_vec()).ok()?,
         value: serde_json::from_slice(&message.value).ok()?,

@@ -1,79 +1,100 @@
-//! Commits on a thread of its own: librdkafka tells the outcome only to a call that waits for it, and reading must not.
+//! Commits what is finished, as soon as it is: what is finished and not committed runs again when the process dies.
+//!
+//! On a thread of its own: librdkafka tells the outcome only to a call that waits for it, and reading must not wait.
 
-use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::Shared;
 use super::shares::Commit;
 use crate::BusError;
 
-type Outcome = Result<(), RDKafkaErrorCode>;
+/// Pause between commits: at most a hundred a second, whatever is finished in them.
+const PACE: Duration = Duration::from_millis(10);
+/// The same after one that failed.
+const PACE_FAILED: Duration = Duration::from_millis(200);
 
-/// Makes one commit after the other.
+/// The thread. Dropping this ends it, after the commit that is under way: the consumer must not be in use when it is
+/// closed.
 pub(super) struct Committer {
-    requests: Option<Sender<TopicPartitionList>>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    outcome: Arc<Mutex<Option<Outcome>>>,
-    /// The partitions of the commit that is under way.
-    under_way: Vec<i32>,
 }
 
 impl Committer {
-    pub(super) fn new<C: ConsumerContext + 'static>(
+    pub(super) fn start<C: ConsumerContext + 'static>(
+        shared: Arc<Shared>,
         consumer: Arc<BaseConsumer<C>>,
+        topic: String,
     ) -> Result<Self, BusError> {
-        let (requests, receiver) = mpsc::channel::<TopicPartitionList>();
-        let outcome = Arc::new(Mutex::new(None));
-        let told = outcome.clone();
+        let seen = shared.clone();
         let work = move || {
-            for positions in receiver {
-                let result = consumer.commit(&positions, CommitMode::Sync);
-                let result =
-                    result.map_err(|error| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown));
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            while let Some(commits) = due(&seen) {
+                let outcome = consumer.commit(&positions(&topic, &commits), CommitMode::Sync);
+                let code = outcome.err().map(|error| error.rdkafka_error_code());
+                ended(&seen, &commits, code.map(|code| code.unwrap_or(RDKafkaErrorCode::Unknown)));
+                if let Some(code) = code {
+                    tracing::debug!(topic, ?code, "a commit failed; it is repeated");
+                }
+                std::thread::sleep(if code.is_some() { PACE_FAILED } else { PACE });
             }
         };
         let thread = std::thread::Builder::new().name("kafka-commit".to_owned()).spawn(work);
         let thread = thread.map_err(|error| BusError::Other(format!("thread kafka-commit: {error}")))?;
-        Ok(Self { requests: Some(requests), thread: Some(thread), outcome, under_way: Vec::new() })
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.under_way.is_empty()
-    }
-
-    /// Begins a commit; only when idle.
-    pub(super) fn begin(&mut self, topic: &str, commits: &[Commit]) {
-        let mut positions = TopicPartitionList::with_capacity(commits.len());
-        for commit in commits {
-            let mut element = positions.add_partition(topic, commit.partition);
-            // Positions are never negative.
-            let _ = element.set_offset(Offset::Offset(commit.position));
-            element.set_metadata(&commit.metadata);
-        }
-        if self.requests.as_ref().is_some_and(|requests| requests.send(positions).is_ok()) {
-            self.under_way = commits.iter().map(|commit| commit.partition).collect();
-        }
-    }
-
-    /// The outcome of the commit that was under way, once, with its partitions.
-    pub(super) fn ended(&mut self) -> Option<(Outcome, Vec<i32>)> {
-        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some((outcome, std::mem::take(&mut self.under_way)))
+        Ok(Self { shared, thread: Some(thread) })
     }
 }
 
-/// Waits for the commit that is under way: the consumer must not be in use when it is closed.
 impl Drop for Committer {
     fn drop(&mut self) {
-        self.requests = None;
+        self.shared.state().commits.end = true;
+        self.shared.finished.notify_all();
         if let Some(thread) = self.thread.take() {
             // It ended by a panic: there is nothing left to wait for.
             let _ = thread.join();
         }
     }
+}
+
+/// Waits until there is something to commit; `None` at the end.
+fn due(shared: &Shared) -> Option<Vec<Commit>> {
+    let mut state = shared.state();
+    loop {
+        if state.commits.end {
+            return None;
+        }
+        let commits = state.shares.commits();
+        if !commits.is_empty() {
+            state.commits.under_way = true;
+            return Some(commits);
+        }
+        state = shared.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn ended(shared: &Shared, commits: &[Commit], failed: Option<RDKafkaErrorCode>) {
+    let mut state = shared.state();
+    state.commits.under_way = false;
+    let Some(code) = failed else { return };
+    for commit in commits {
+        state.shares.commit_again(commit.partition);
+    }
+    state.commits.expelled |=
+        matches!(code, RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::IllegalGeneration);
+}
+
+fn positions(topic: &str, commits: &[Commit]) -> TopicPartitionList {
+    let mut positions = TopicPartitionList::with_capacity(commits.len());
+    for commit in commits {
+        let mut element = positions.add_partition(topic, commit.partition);
+        // Positions are never negative.
+        let _ = element.set_offset(Offset::Offset(commit.position));
+        element.set_metadata(&commit.metadata);
+    }
+    positions
 }

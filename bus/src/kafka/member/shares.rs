@@ -163,6 +163,11 @@ impl Shares {
         }
     }
 
+    /// Whether a commit is due.
+    pub(super) fn any_dirty(&self) -> bool {
+        self.by_partition.values().any(|share| share.dirty)
+    }
+
     /// Nothing of it is in work, and no commit is due.
     pub(super) fn is_done(&self, partition: i32) -> bool {
         self.by_partition.get(&partition).is_none_or(|share| share.progress.is_drained() && !share.dirty)

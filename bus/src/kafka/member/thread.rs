@@ -27,10 +27,9 @@ const BATCH: usize = 1000;
 const POLL: Duration = Duration::from_millis(50);
 /// The same while something else is waited for too: a hand-over, or room.
 const POLL_BUSY: Duration = Duration::from_millis(5);
-const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// A hand-over waits so long for work that is unfinished; below `max.poll.interval.ms`, when the broker would end it.
 const HAND_OVER: Duration = Duration::from_mins(4);
-/// While a hand-over waits there is a commit at least this often.
+/// While a hand-over waits there is a commit at least this often: it fails when the group went on without us.
 const CHECK: Duration = Duration::from_secs(1);
 /// Limit of a question to the group's coordinator; asked again after it.
 const ASK: Duration = Duration::from_secs(5);
@@ -102,12 +101,14 @@ impl ConsumerContext for GroupContext {
 pub(super) struct Thread {
     core: Arc<Core>,
     shared: Arc<Shared>,
-    committer: Committer,
+    /// Before the consumer: dropped first.
+    _committer: Committer,
     consumer: Arc<BaseConsumer<GroupContext>>,
     topic: String,
     copier: Copier,
     rebalances: VecDeque<Rebalance>,
-    committed_at: Instant,
+    /// When a hand-over that waits last looked whether the group still counts us in.
+    checked: Instant,
 }
 
 impl Thread {
@@ -123,16 +124,16 @@ impl Thread {
             core.config.member(group).create_with_context(context).map_err(|e| refused(&e))?;
         consumer.subscribe(&[&topic]).map_err(|error| core.health.explain(&error, &topic))?;
         let consumer = Arc::new(consumer);
-        let committer = Committer::new(consumer.clone())?;
+        let committer = Committer::start(shared.clone(), consumer.clone(), topic.clone())?;
         Ok(Self {
             core,
             shared,
-            committer,
+            _committer: committer,
             consumer,
             topic,
             copier: Copier::default(),
             rebalances: VecDeque::new(),
-            committed_at: Instant::now(),
+            checked: Instant::now(),
         })
     }
 
@@ -157,9 +158,7 @@ impl Thread {
                 !self.rebalances.is_empty() || state.shares.any_paused()
             };
             self.poll(if busy { POLL_BUSY } else { POLL })?;
-            self.note_commit();
             self.rebalance()?;
-            self.commit();
             self.pause_and_resume();
         }
     }
@@ -252,6 +251,7 @@ impl Thread {
             Err(_) => Vec::new(),
         };
         let mut state = self.shared.state();
+        state.commits.expelled = false;
         for (partition, offset, metadata) in positions {
             let committed = match offset {
                 Offset::Offset(offset) => Some(Committed { offset, metadata }),
@@ -263,6 +263,8 @@ impl Thread {
             let _ = partitions.set_partition_offset(&self.topic, partition, from);
         }
         drop(state);
+        // What was finished while a partition was lost is due.
+        self.shared.finished.notify_one();
         self.consumer
             .incremental_assign(&partitions)
             .map_err(|error| self.core.health.explain(&error, &self.topic))?;
@@ -279,12 +281,17 @@ impl Thread {
     ) -> Result<Option<Rebalance>, BusError> {
         let numbers = numbers(&partitions);
         let mut state = self.shared.state();
-        let done = self.committer.is_idle() && numbers.iter().all(|number| state.shares.is_done(*number));
+        let done = !state.commits.under_way && numbers.iter().all(|number| state.shares.is_done(*number));
+        // While a step waits librdkafka does not tell of another: a failed commit says that the group went on.
+        let lost = lost || std::mem::take(&mut state.commits.expelled);
         let overdue = since.elapsed() > HAND_OVER;
         if !done && !lost && !overdue {
-            if self.committed_at.elapsed() > CHECK {
-                // A commit tells whether the group still counts us in.
-                state.shares.commit_again(numbers.first().copied().unwrap_or(0));
+            if self.checked.elapsed() > CHECK {
+                self.checked = Instant::now();
+                for number in &numbers {
+                    state.shares.commit_again(*number);
+                }
+                self.shared.finished.notify_one();
             }
             return Ok(Some(Rebalance::Revoke { partitions, since, lost }));
         }
@@ -300,35 +307,6 @@ impl Thread {
             .map_err(|error| self.core.health.explain(&error, &self.topic))?;
         tracing::debug!(topic = self.topic, partitions = ?numbers, "handed over");
         Ok(None)
-    }
-
-    /// One commit at a time: their order would not be certain otherwise.
-    fn commit(&mut self) {
-        let due = !self.rebalances.is_empty() || self.committed_at.elapsed() >= COMMIT_EVERY;
-        if !self.committer.is_idle() || !due {
-            return;
-        }
-        let commits = self.shared.state().shares.commits();
-        if !commits.is_empty() {
-            self.committed_at = Instant::now();
-            self.committer.begin(&self.topic, &commits);
-        }
-    }
-
-    fn note_commit(&mut self) {
-        let Some((Err(code), partitions)) = self.committer.ended() else { return };
-        tracing::debug!(topic = self.topic, %code, "a commit failed; it is repeated");
-        let mut state = self.shared.state();
-        for partition in partitions {
-            state.shares.commit_again(partition);
-        }
-        drop(state);
-        let expelled =
-            matches!(code, RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::IllegalGeneration);
-        if let Some(Rebalance::Revoke { lost, .. }) = self.rebalances.front_mut() {
-            // While a step waits librdkafka does not tell of another: the group went on without us.
-            *lost |= expelled;
-        }
     }
 
     fn pause_and_resume(&self) {
@@ -350,10 +328,8 @@ impl Thread {
     /// The last commit, then out of the group. What is unfinished goes to the other members.
     fn close(mut self) -> Result<(), BusError> {
         let deadline = Instant::now() + LAST_COMMIT;
-        self.committed_at -= COMMIT_EVERY;
         let outcome = loop {
-            self.commit();
-            if self.committer.is_idle() {
+            if self.shared.state().is_committed() {
                 break Ok(());
             }
             if Instant::now() > deadline {
@@ -362,7 +338,6 @@ impl Thread {
             }
             // Records that come now are not wanted any more.
             let _ = self.consumer.poll(POLL_BUSY);
-            self.note_commit();
         };
         self.consumer.context().closing.store(true, Ordering::Release);
         self.rebalances.append(&mut self.consumer.context().asked());

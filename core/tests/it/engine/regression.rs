@@ -125,3 +125,9 @@ fn a_policy_without_delay_never_waits() {
         orch_core::spec::RetryPolicy { initial_delay_ms: 0, ..orch_core::spec::RetryPolicy::default() };
     assert_eq!(orch_core::engine::backoff(&policy, 5_000, ("uid", "a")), 0);
 }
+
+/// The documentation said 56.
+#[test]
+fn a_cell_takes_64_bytes() {
+    assert_eq!(size_of::<orch_core::engine::Cell>(), 64);
+}
