@@ -5,7 +5,7 @@ CACHE := $(or $(ORCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kafka-orchest
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
 .PHONY: help demo test generate fmt lint unit examples charts dockerfile it it-kafka it-api e2e e2e-processes e2e-cluster \
-	cluster-up cluster-down clean-cache
+	cluster-up cluster-down clean-down clean-cache
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -27,7 +27,7 @@ lint: ## Format, clippy and, where it is installed, shellcheck
 	@scripts/lint.sh
 
 unit: ## Tests that need no server
-	cargo test --locked --workspace
+	cargo test --locked --workspace --no-fail-fast
 
 examples: ## The Python worker's own tests, and every example file through `orch validate`
 	@scripts/examples.sh
@@ -59,6 +59,9 @@ cluster-up: ## A cluster and Kafka on this machine: kind where an engine answers
 
 cluster-down: ## Take it away again, and leave nothing
 	@local/down.sh
+
+clean-down: ## Prove that nothing is left behind by cluster-down, also when every daemon was killed; no cluster may be up
+	@local/tests/clean_down.sh
 
 clean-cache: ## Delete what is slow to make: Rust and Go builds, Kafka's jars, images
 	rm -rf $(foreach part,target node kafka rootfs images kube-schemas failed,"$(CACHE)/$(part)")

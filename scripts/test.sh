@@ -6,7 +6,7 @@ set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/local/settings.sh"
 
-ALL="lint unit demo examples kafka charts dockerfile api processes cluster"
+ALL="lint unit demo examples kafka charts dockerfile api processes cluster clean-down"
 LEVELS="any kafka api cluster"
 # Of stages that no level of local/requirements.sh stands for.
 EXTRA_PACKAGES="shellcheck buildah mmdebstrap python3-pip"
@@ -70,6 +70,11 @@ obstacles() {
         need_level cluster
         need "test ! -e $RUN/flavour" "a cluster is up already" "make cluster-down"
         ;;
+    clean-down)
+        need_level cluster
+        need "test ! -e $RUN/flavour" "a cluster is up already" "make cluster-down"
+        need "test $(flavour) = node" "kind takes itself away" "ORCH_CLUSTER=node"
+        ;;
     *) echo "there is no such stage|one of: $ALL" ;;
     esac
 }
@@ -102,10 +107,10 @@ job() {
 }
 
 start_jobs() {
-    if wanted kafka processes cluster && has mvn && has java; then job jars local/kafka/jars.sh; fi
-    if ! wanted charts api processes cluster || ! has go; then return; fi
+    if wanted kafka processes cluster clean-down && has mvn && has java; then job jars local/kafka/jars.sh; fi
+    if ! wanted charts api processes cluster clean-down || ! has go; then return; fi
     # shellcheck disable=SC2086 # lists
-    if wanted cluster && [ -z "$(lacks cluster)" ] && [ "$(flavour)" = node ]; then
+    if wanted cluster clean-down && [ -z "$(lacks cluster)" ] && [ "$(flavour)" = node ]; then
         job programs local/node/build.sh helm kubeconform $API_PROGRAMS $NODE_PROGRAMS
     else
         job programs local/node/build.sh helm kubeconform $API_PROGRAMS
@@ -156,7 +161,7 @@ stage() {
     case $name in
     kafka) finish jars ;;
     charts | api) finish programs ;;
-    processes | cluster)
+    processes | cluster | clean-down)
         finish jars
         finish programs
         ;;

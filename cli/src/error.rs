@@ -73,6 +73,7 @@ pub(crate) enum CliError {
         source: BusError,
     },
     /// A Kubernetes API server refused something or did not answer.
+    #[cfg(feature = "cluster")]
     #[error("{doing}")]
     Cluster {
         /// What was being done.
@@ -121,7 +122,9 @@ impl CliError {
     /// What to do about it; empty when the message says it.
     pub(crate) fn hint(&self) -> &str {
         match self {
-            Self::Usage { hint, .. } | Self::Cluster { hint, .. } | Self::Broken { hint, .. } => hint,
+            Self::Usage { hint, .. } | Self::Broken { hint, .. } => hint,
+            #[cfg(feature = "cluster")]
+            Self::Cluster { hint, .. } => hint,
             Self::Bus { source: BusError::Unreachable { .. }, .. } => {
                 "check the address, and that the broker runs and advertises an address that this machine reaches"
             }

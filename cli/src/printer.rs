@@ -139,9 +139,15 @@ impl Printer {
             CliError::Refused { findings, input } => self.refusal(&word, input, findings),
             other => format!("{word} {other}\n"),
         };
+        let mut said = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
-            let _ = writeln!(text, "  because: {cause}");
+            let because = cause.to_string();
+            // Many errors repeat their source in their own text.
+            if !said.contains(&because) {
+                let _ = writeln!(text, "  because: {because}");
+            }
+            said = because;
             source = cause.source();
         }
         if !error.hint().is_empty() {

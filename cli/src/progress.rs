@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use orch_core::engine::{self, ObjectPhase};
+#[cfg(feature = "cluster")]
 use orch_crds::status::{Counts, PipelineRunStatus};
 
 use crate::printer::Printer;
@@ -40,6 +41,7 @@ impl StageProgress {
     }
 
     /// From a status.
+    #[cfg(feature = "cluster")]
     pub(crate) fn of_status(status: &PipelineRunStatus) -> Vec<Self> {
         let of = |name: &str, counts: &Counts| Self {
             name: name.to_owned(),

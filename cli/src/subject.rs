@@ -23,6 +23,8 @@ pub(crate) struct Subject {
     pub plan: Result<RunPlan, CliError>,
     /// What is worth knowing about the graph.
     pub warnings: Vec<Finding>,
+    /// It came from the cluster, where the operator writes its status.
+    pub in_cluster: bool,
 }
 
 impl Subject {
@@ -33,12 +35,21 @@ impl Subject {
             Ok((plan, warnings)) => (Ok(plan), warnings),
             Err(error) => (Err(error), Vec::new()),
         };
-        Self { name, run: manifest.map(|manifest| manifest.run), plan, warnings }
+        Self { name, run: manifest.map(|manifest| manifest.run), plan, warnings, in_cluster: false }
     }
 
     /// The status, where the run has one.
     pub(crate) fn status(&self) -> Option<&PipelineRunStatus> {
         self.run.as_ref()?.status.as_ref()
+    }
+
+    /// Why there is no status.
+    pub(crate) fn without_status(&self) -> String {
+        if self.in_cluster {
+            format!("`{}` has no status yet: the operator has not looked at it", self.name)
+        } else {
+            format!("`{}` has no status: it has not been run", self.name)
+        }
     }
 
     /// One letter an object in plan order, where the status has them.
@@ -64,7 +75,8 @@ fn in_cluster(args: &SubjectArgs) -> Result<Subject, CliError> {
     let manifest = crate::cluster::fetch(&args.cluster, &args.subject)?;
     let graph = manifest.graph(&args.subject);
     let name = args.subject.clone();
-    Ok(Subject::of_input(Input { file: name.clone(), name, manifest: Some(manifest), graph }))
+    let input = Input { file: name.clone(), name, manifest: Some(manifest), graph };
+    Ok(Subject { in_cluster: true, ..Subject::of_input(input) })
 }
 
 #[cfg(not(feature = "cluster"))]

@@ -1,6 +1,8 @@
 //! What the engine's projection becomes in the status. The operator and `orch run -o json` share it, so that a run
 //! looks the same wherever it ran.
 
+use std::fmt::Write as _;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use orch_core::duration;
@@ -60,6 +62,34 @@ pub fn fill(
     status.epoch = Some(view.epoch);
     status.plan_digest = Some(plan.digest.clone());
     progress_conditions(status, view, now);
+    fit(status);
+}
+
+/// Largest status as JSON: etcd takes requests of 1.5 MiB, and spec and metadata need their part.
+const MAX_STATUS_BYTES: usize = 900 << 10;
+/// What is left of a message where all of them together would be too long.
+const SHORT_MESSAGE: usize = 120;
+
+/// Drops detail until the status fits. Phase, counts, conditions and the phase map always stay.
+fn fit(status: &mut PipelineRunStatus) {
+    let steps: [fn(&mut PipelineRunStatus); 3] = [
+        |status| {
+            let messages = status.objects.iter_mut().filter_map(|object| object.message.as_mut());
+            messages.for_each(|message| *message = clip(message, SHORT_MESSAGE));
+        },
+        |status| status.failures.iter_mut().for_each(|failure| failure.log_tail = None),
+        |status| status.objects.clear(),
+    ];
+    // A status always serialises: texts, numbers and lists.
+    let fits = |status: &PipelineRunStatus| {
+        serde_json::to_vec(status).is_ok_and(|json| json.len() <= MAX_STATUS_BYTES)
+    };
+    for step in steps {
+        if fits(status) {
+            return;
+        }
+        step(status);
+    }
 }
 
 fn progress_conditions(status: &mut PipelineRunStatus, view: &RunView, now: Millis) {
@@ -95,7 +125,7 @@ fn summary(counts: &Counts) -> String {
         [(counts.failed, "failed"), (counts.blocked, "blocked"), (counts.cancelled, "cancelled")]
     {
         if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
+            let _ = write!(text, ", {count} {what}"); // Into a String: cannot fail.
         }
     }
     text
@@ -114,8 +144,8 @@ pub fn set_condition(
         if condition.status != status {
             condition.last_transition_time = time(now);
         }
-        condition.status = status.to_owned();
-        condition.reason = reason.to_owned();
+        status.clone_into(&mut condition.status);
+        reason.clone_into(&mut condition.reason);
         condition.message = message;
         return;
     }
@@ -193,5 +223,42 @@ fn object_failure(plan: &RunPlan, view: &FailureView) -> ObjectFailure {
         log_tail: last
             .and_then(|attempt| attempt.failure.log_tail.as_deref())
             .map(|tail| clip(tail, MAX_LOG_TAIL)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_is_too_large_loses_detail_and_nothing_else() {
+        let object = |n: usize| ObjectStatus {
+            id: n.to_string(),
+            message: Some("m".repeat(MAX_MESSAGE)),
+            ..ObjectStatus::default()
+        };
+        let mut status =
+            PipelineRunStatus { objects: (0..1_000).map(object).collect(), ..PipelineRunStatus::default() };
+        fit(&mut status);
+        assert_eq!(status.objects.len(), 1_000);
+        assert!(
+            status
+                .objects
+                .iter()
+                .all(|object| object.message.as_ref().unwrap().chars().count() <= SHORT_MESSAGE)
+        );
+        assert!(serde_json::to_vec(&status).unwrap().len() <= MAX_STATUS_BYTES);
+    }
+
+    #[test]
+    fn the_time_of_a_transition_stays_while_the_status_does() {
+        let mut conditions = Vec::new();
+        set_condition(&mut conditions, ("Succeeded", "Unknown", "Running"), "", 1_000);
+        set_condition(&mut conditions, ("Succeeded", "Unknown", "Pending"), "text", 5_000);
+        assert_eq!(conditions[0].last_transition_time, time(1_000));
+        assert_eq!(conditions[0].message, "text");
+        set_condition(&mut conditions, ("Succeeded", "True", "AllLoaded"), "", 9_000);
+        assert_eq!(conditions[0].last_transition_time, time(9_000));
+        assert_eq!(conditions.len(), 1);
     }
 }

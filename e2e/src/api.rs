@@ -75,7 +75,7 @@ pub async fn wait_for(
         loop {
             // An API server that is being killed ends the watch; the next one goes on.
             let Ok(Some(run)) = events.try_next().await else { continue };
-            last = run.status.clone();
+            last.clone_from(&run.status);
             if run.status.as_ref().is_some_and(&wanted) {
                 return run;
             }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
 
@@ -61,7 +62,7 @@ fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32, entries:
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
     consumer.assign(&assignment).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let mut next = low;
     while next < high {
         assert!(Instant::now() < deadline, "{topic}/{partition} was read to {next} of {high}");
@@ -142,4 +143,11 @@ impl Story {
             }
         }
     }
+}
+
+/// Writes a value to the first partition of a topic, as anybody with a Kafka client could.
+pub fn write(bootstrap: &str, topic: &str, value: &[u8]) {
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    producer.send(BaseRecord::<[u8], [u8]>::to(topic).partition(0).payload(value)).unwrap();
+    producer.flush(Duration::from_secs(10)).unwrap();
 }

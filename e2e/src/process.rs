@@ -11,12 +11,15 @@ pub struct Process {
     log: PathBuf,
 }
 
-/// Where `cargo build` put our programs: beside the tests, or where ORCH_BIN_DIR says.
+/// Where `cargo build` put our programs: beside the tests, or where `ORCH_BIN_DIR` says.
 pub fn program(name: &str) -> PathBuf {
-    let folder = std::env::var("ORCH_BIN_DIR").map(PathBuf::from).unwrap_or_else(|_| {
-        let test = std::env::current_exe().unwrap();
-        test.ancestors().nth(2).unwrap().to_path_buf()
-    });
+    let folder = std::env::var("ORCH_BIN_DIR").map_or_else(
+        |_| {
+            let test = std::env::current_exe().unwrap();
+            test.ancestors().nth(2).unwrap().to_path_buf()
+        },
+        PathBuf::from,
+    );
     let path = folder.join(name);
     assert!(path.exists(), "{} is not built: cargo build --workspace", path.display());
     path

@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 /// A record of the usual size.
 const RECORD: [u8; 300] = [b'x'; 300];
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How long the levels of these sizes take. Makes two topics that begin with `prefix`.
 pub fn level_replay(bootstrap: &str, prefix: &str, levels: &[usize]) -> Duration {
@@ -43,7 +43,10 @@ pub fn level_replay(bootstrap: &str, prefix: &str, levels: &[usize]) -> Duration
 /// Sends `count` records to a topic and reads them back.
 fn pass(producer: &BaseProducer, reader: &BaseConsumer, topic: &str, count: usize) {
     for _ in 0..count {
-        while producer.send(BaseRecord::<str, [u8]>::to(topic).partition(0).key("object").payload(&RECORD)).is_err() {
+        while producer
+            .send(BaseRecord::<str, [u8]>::to(topic).partition(0).key("object").payload(&RECORD))
+            .is_err()
+        {
             producer.poll(Duration::from_millis(1));
         }
     }

@@ -88,6 +88,7 @@ async fn counted_pipeline(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Res
     result
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the controller hands an Arc over")]
 fn failed<K>(resource: Arc<K>, error: &Error, _: Arc<Context>) -> Action
 where
     K: Resource<DynamicType = ()>,

@@ -50,8 +50,8 @@ pub(crate) struct Actor {
     pub(crate) position: i64,
     /// What stands before this offset was counted by whoever led then.
     pub(crate) count_from: i64,
-    /// Which run gets the first place when room is scarce: moves on with every turn.
-    pub(crate) turn: usize,
+    /// Which run is asked first whether it can use what others left.
+    pub(crate) leftover_turn: usize,
     pub(crate) wake_at: Option<Millis>,
     pub(crate) demand_due: Option<Instant>,
     /// Whether anything about a run has changed since the last report.
@@ -96,7 +96,9 @@ impl Actor {
             Wake::Command(None) => return Err(Exit::Stopped),
             // A reader comes back by itself when the broker does: one that fails is at its end.
             Wake::Records(batch) => {
-                batch.map_err(Exit::Broken)?.iter().for_each(|message| self.take_in(message))
+                for message in &batch.map_err(Exit::Broken)? {
+                    self.take_in(message);
+                }
             }
             Wake::Delivery(delivery) => _ = self.hear(delivery).map_err(Exit::Broken)?,
             Wake::Recovered(recovered) => self.park(recovered.map_err(Exit::Broken)?),
@@ -208,7 +210,7 @@ impl Actor {
     fn park(&mut self, recovered: Recovered) {
         let epoch = recovered.epoch();
         self.arrivals.park(recovered);
-        if epoch > self.term.own() {
+        if epoch > self.term.writes() {
             self.ask_for_term(epoch);
         }
     }

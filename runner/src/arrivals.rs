@@ -198,7 +198,9 @@ async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, 
     let reached =
         read_stretch(&**bus, &stretch, |message| match decode_event(&message.key, &message.value) {
             Ok(EventsRecord::LeaderStarted { epoch, .. }) => {
-                runs.values_mut().for_each(|(run, _)| run.fold_leader(epoch, message));
+                for (run, _) in runs.values_mut() {
+                    run.fold_leader(epoch, message);
+                }
             }
             Ok(record) => {
                 if let Some((run, count_from)) = runs.get_mut(run_uid(&record)) {
@@ -210,7 +212,9 @@ async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, 
         })
         .await?;
     let mut runs: Vec<Run> = runs.into_values().map(|(run, _)| run).collect();
-    runs.iter_mut().for_each(|run| run.from = reached);
+    for run in &mut runs {
+        run.from = reached;
+    }
     let started = runs.iter().any(|run| run.state.started_at().is_some());
     let published = if started { published(&**bus, positions).await? } else { Published::new() };
     Ok(Recovered { runs, published })

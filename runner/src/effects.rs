@@ -26,15 +26,15 @@ impl Actor {
     pub(crate) fn decide_all(&mut self) {
         let now = now_ms();
         let (runs, arrivals, control) = (&self.runs, &self.arrivals, &self.control_topic);
-        self.outbox.send_again(|number, own| match own.run {
-            Some(run) => {
-                runs.get(run).is_some_and(|run| own.record.topic != *control || run.gate.record == number)
+        self.outbox.send_again(|number, own| {
+            if let Some(run) = own.run {
+                return runs
+                    .get(run)
+                    .is_some_and(|run| own.record.topic != *control || run.gate.record == number);
             }
-            // The end of a run that is gone, unless it has come again; or a `LeaderStarted`.
-            None => {
-                let key = std::str::from_utf8(&own.record.key).unwrap_or_default();
-                runs.number(key).is_none() && !arrivals.contains(key)
-            }
+            // A `LeaderStarted`, or the end of a run that is gone, unless it has come again.
+            let key = std::str::from_utf8(&own.record.key).unwrap_or_default();
+            runs.number(key).is_none() && !arrivals.contains(key)
         });
         for run in self.runs.iter_mut() {
             run.absorb(&mut self.stages.windows);
@@ -44,21 +44,21 @@ impl Actor {
         for number in &numbers {
             self.open_or_close(*number);
         }
-        let shares = self.stages.shares(self.runs.iter(), self.turn);
+        let shares = self.stages.shares(self.runs.iter());
         for (number, share) in numbers.iter().zip(&shares) {
             self.decide(*number, share, now);
         }
         self.give_out_leftovers(&numbers, now);
-        self.turn = self.turn.wrapping_add(1);
     }
 
     /// A run may leave room of its share unused: its objects are limited by `maxInFlight` over all stages, or were
     /// answered while they waited. Without this it would stay unused until something else happens, maybe for ever.
     fn give_out_leftovers(&mut self, numbers: &[u32], now: Millis) {
-        let first = self.turn % numbers.len().max(1);
+        let first = self.leftover_turn % numbers.len().max(1);
         for number in numbers[first..].iter().chain(&numbers[..first]) {
             let room = self.runs.get(*number).and_then(|run| self.stages.leftover(run));
             if let Some(room) = room {
+                self.leftover_turn = self.leftover_turn.wrapping_add(1);
                 self.decide(*number, &room, now);
             }
         }
@@ -83,7 +83,8 @@ impl Actor {
         }
         let Some(run) = self.runs.get_mut(number) else { return };
         let name = run.name.clone();
-        let address = Address { run: &name, events_topic: &self.events_topic, epoch: self.term.own(), now };
+        let address =
+            Address { run: &name, events_topic: &self.events_topic, epoch: self.term.writes(), now };
         let mut ready = Vec::with_capacity(effects.publish.len());
         let mut appends = effects.append.clone();
         for publish in &effects.publish {

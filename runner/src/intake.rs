@@ -47,9 +47,8 @@ impl Actor {
         self.arrivals.hold_for_all(message);
         match self.term.hear(epoch, leader) {
             Heard::Ours => _ = self.reports.epoch.send_replace(epoch),
-            Heard::Theirs => {}
             Heard::Void if message.offset >= self.count_from => self.reports.stats.refuse(Refused::Fenced),
-            Heard::Void => {}
+            Heard::Theirs | Heard::Void => {}
         }
     }
 

@@ -4,6 +4,9 @@
 //! state of its run, decides, and sends the effects to the bus. It knows no Kubernetes: `orch run` and the operator use
 //! the same actor. It decides nothing about an object itself.
 
+// `state` and `stage` are both words of this subject.
+#![allow(clippy::similar_names)]
+
 mod actor;
 mod arrivals;
 mod control;

@@ -13,24 +13,24 @@ const NUMBERS: u32 = 1 << 31;
 #[derive(Default)]
 pub(crate) struct Runs {
     /// In the order of arrival.
-    runs: BTreeMap<u32, Run>,
+    by_number: BTreeMap<u32, Run>,
     numbers: HashMap<RunUid, u32>,
     next: u32,
 }
 
 impl Runs {
     pub(crate) fn insert(&mut self, run: Run) {
-        while self.runs.contains_key(&self.next) {
+        while self.by_number.contains_key(&self.next) {
             self.next = (self.next + 1) % NUMBERS;
         }
         self.numbers.insert(run.uid().clone(), self.next);
-        self.runs.insert(self.next, run);
+        self.by_number.insert(self.next, run);
         self.next = (self.next + 1) % NUMBERS;
     }
 
     pub(crate) fn remove(&mut self, uid: &str) -> Option<(u32, Run)> {
         let number = self.numbers.remove(uid)?;
-        self.runs.remove(&number).map(|run| (number, run))
+        self.by_number.remove(&number).map(|run| (number, run))
     }
 
     pub(crate) fn number(&self, uid: &str) -> Option<u32> {
@@ -38,27 +38,27 @@ impl Runs {
     }
 
     pub(crate) fn get(&self, number: u32) -> Option<&Run> {
-        self.runs.get(&number)
+        self.by_number.get(&number)
     }
 
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Run> {
-        self.runs.get_mut(&number)
+        self.by_number.get_mut(&number)
     }
 
     /// The run of this uid.
     pub(crate) fn find(&mut self, uid: &str) -> Option<&mut Run> {
-        self.runs.get_mut(self.numbers.get(uid)?)
+        self.by_number.get_mut(self.numbers.get(uid)?)
     }
 
     pub(crate) fn numbers(&self) -> Vec<u32> {
-        self.runs.keys().copied().collect()
+        self.by_number.keys().copied().collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Run> {
-        self.runs.values()
+        self.by_number.values()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Run> {
-        self.runs.values_mut()
+        self.by_number.values_mut()
     }
 }

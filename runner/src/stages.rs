@@ -14,8 +14,10 @@ use crate::run::Run;
 pub(crate) struct Stages {
     names: TopicNames,
     limit: u32,
-    stages: Vec<StageName>,
+    slots: Vec<StageName>,
     ready_topics: Vec<Arc<str>>,
+    /// Which run gets the first place when room is scarce.
+    turns: Vec<usize>,
     pub(crate) windows: Vec<Window>,
 }
 
@@ -24,8 +26,9 @@ impl Stages {
         let mut stages = Self {
             names: settings.names.clone(),
             limit: settings.window,
-            stages: Vec::new(),
+            slots: Vec::new(),
             ready_topics: Vec::new(),
+            turns: Vec::new(),
             windows: Vec::new(),
         };
         for (stage, partitions) in &settings.stages {
@@ -40,17 +43,18 @@ impl Stages {
     }
 
     fn slot(&mut self, stage: &StageName, partitions: u16) -> usize {
-        if let Some(slot) = self.stages.iter().position(|known| known == stage) {
+        if let Some(slot) = self.slots.iter().position(|known| known == stage) {
             return slot;
         }
         self.ready_topics.push(self.names.ready(stage).into());
         self.windows.push(Window::new(self.limit, partitions));
-        self.stages.push(stage.clone());
-        self.stages.len() - 1
+        self.turns.push(0);
+        self.slots.push(stage.clone());
+        self.slots.len() - 1
     }
 
     pub(crate) fn stage(&self, slot: usize) -> &StageName {
-        &self.stages[slot]
+        &self.slots[slot]
     }
 
     pub(crate) fn ready_topic(&self, slot: usize) -> &Arc<str> {
@@ -59,7 +63,7 @@ impl Stages {
 
     /// How many slots there are.
     pub(crate) fn len(&self) -> usize {
-        self.stages.len()
+        self.slots.len()
     }
 
     /// The ready topics of these slots.
@@ -71,8 +75,8 @@ impl Stages {
     }
 
     /// Each run's fair share of the room of each of its stages, in the order of `runs`. What cannot be divided goes to
-    /// those from the `turn`-th on.
-    pub(crate) fn shares<'a>(&self, runs: impl Iterator<Item = &'a Run>, turn: usize) -> Vec<Vec<u32>> {
+    /// another run each time.
+    pub(crate) fn shares<'a>(&mut self, runs: impl Iterator<Item = &'a Run>) -> Vec<Vec<u32>> {
         let mut shares = Vec::new();
         // By slot: which run and which of its stages, and how much it could use.
         let mut users: Vec<Vec<(usize, usize, u32)>> = vec![Vec::new(); self.len()];
@@ -85,12 +89,19 @@ impl Stages {
             }
             shares.push(vec![0; run.slots.len()]);
         }
-        for (users, window) in users.iter().zip(&self.windows).filter(|(users, _)| !users.is_empty()) {
+        for (slot, users) in users.iter().enumerate() {
+            let room = self.windows[slot].room();
+            if room == 0 || users.is_empty() {
+                continue;
+            }
             let wanted: Vec<u32> = users.iter().map(|(_, _, wanted)| *wanted).collect();
-            for ((n, stage, _), given) in users.iter().zip(share(window.room(), &wanted, turn % users.len()))
+            for ((n, stage, _), given) in
+                users.iter().zip(share(room, &wanted, self.turns[slot] % users.len()))
             {
                 shares[*n][*stage] = given;
             }
+            // Only when places were given: a count of all turns may keep step with them, and always favour one run.
+            self.turns[slot] = self.turns[slot].wrapping_add(1);
         }
         shares
     }

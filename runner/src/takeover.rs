@@ -60,7 +60,7 @@ impl Actor {
             term: Term::new(unique(&settings.leader), settings.known_epoch),
             position: start,
             count_from: end,
-            turn: 0,
+            leftover_turn: 0,
             wake_at: None,
             demand_due: None,
             has_changed: true,

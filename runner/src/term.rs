@@ -33,9 +33,14 @@ impl Term {
         &self.name
     }
 
-    /// The term in which our records are written.
+    /// Our term as far as it was read back; 0 while we do not lead.
     pub(crate) fn own(&self) -> Epoch {
         self.own
+    }
+
+    /// The term for the next record: a `LeaderStarted` that is on its way stands before it.
+    pub(crate) fn writes(&self) -> Epoch {
+        self.asked.unwrap_or(self.own)
     }
 
     /// Raises the term above all that are known and above `seen`: the one that our next `LeaderStarted` says.
@@ -110,8 +115,10 @@ mod tests {
     fn a_leader_may_raise_its_own_term() {
         let mut term = leading(1);
         assert_eq!(term.ask(7), 8);
-        // Terms below the one that is asked for do not stop us: ours follows.
+        // Terms below the one that is asked for do not stop us: ours follows. What we write follows it.
         assert!(term.is_asking() && term.superseded_by().is_none());
+        assert_eq!((term.own(), term.writes()), (1, 8));
+        assert_eq!(term.hear(2, "you"), Heard::Void);
         assert_eq!(term.hear(8, "me"), Heard::Ours);
         assert_eq!((term.own(), term.superseded_by()), (8, None));
     }

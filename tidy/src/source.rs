@@ -119,9 +119,9 @@ pub fn words<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + 
     text.match_indices(word).map(|(at, _)| at).filter(move |at| {
         let before = text[..*at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
-        // A macro's `!` and a path's `::` are part of what is looked for, and so no boundary of a name.
-        let ends_in_name = word.chars().next_back().is_some_and(is_name);
-        !before.is_some_and(is_name) && !(ends_in_name && after.is_some_and(is_name))
+        // A macro's `!` ends a name by itself.
+        let goes_on = word.ends_with(is_name) && after.is_some_and(is_name);
+        !(before.is_some_and(is_name) || goes_on)
     })
 }
 

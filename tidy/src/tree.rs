@@ -87,5 +87,5 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<File>) {
 
 /// The line, from 1, in which the byte at `offset` stands.
 pub fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+    1 + text.match_indices('\n').take_while(|(at, _)| *at < offset).count()
 }

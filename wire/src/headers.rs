@@ -6,7 +6,7 @@ use orch_core::id::Millis;
 
 use crate::time::rfc3339;
 
-/// On ObjectReady: where the answer goes.
+/// On `ObjectReady`: where the answer goes.
 pub const HEADER_REPLY_TOPIC: &str = "reply_topic";
 
 /// Headers of a record, in order.

@@ -13,7 +13,7 @@ pub fn rfc3339(time: Millis) -> String {
 
 /// Reads a time with any offset and any number of fraction digits; what is below a millisecond is dropped.
 pub fn parse_rfc3339(text: &str) -> Option<Millis> {
-    text.parse::<Timestamp>().ok().map(|time| time.as_millisecond())
+    text.parse::<Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ mod work_loop;
 pub use async_trait::async_trait;
 pub use exec::Exec;
 pub use health::Health;
-pub use http::Http;
+pub use http::{Http, HttpProcessor};
 pub use outbox::{Counters, Counts};
 pub use processor::{Outputs, Processor, Progress, WorkFailure};
 pub use registry::{InvalidProcessor, Processors, Registry};

@@ -303,7 +303,8 @@ impl WorkLoop {
         }
         if now >= self.next_tick {
             self.next_tick = now + TICK;
-            self.tick();
+            let member = &self.channels.member;
+            self.outbox.retry(&self.gate, |place| member.finish(place));
         }
     }
 
@@ -322,11 +323,6 @@ impl WorkLoop {
                 self.ended(Ended { id, outcome: None });
             }
         }
-    }
-
-    fn tick(&mut self) {
-        let member = &self.channels.member;
-        self.outbox.retry(&self.gate, |place| member.finish(place));
     }
 }
 

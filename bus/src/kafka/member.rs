@@ -9,7 +9,7 @@ mod shares;
 mod thread;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, oneshot};
@@ -54,7 +54,9 @@ struct State {
 struct Commits {
     /// One is made right now.
     under_way: bool,
-    /// One failed because the group does not count us in any more.
+    /// Since when a hand-over waits.
+    hand_over: Option<Instant>,
+    /// One that began in that time failed because the group does not count us in any more.
     expelled: bool,
     /// There will be no more.
     end: bool,

@@ -138,6 +138,9 @@ pub(crate) async fn hands_over_when_work_is_finished(bus: &dyn Bus, prefix: &str
         }
     }
     nothing_more(&mut *new).await;
+    write(&*producer, &name, 0, written..written + 1).await;
+    write(&*producer, &name, 1, written + 1..written + 2).await;
+    written += 2;
     finish_all(&*old, &long);
     // Now it goes over, without what was finished; the other one stays.
     let mut by_new = Vec::new();

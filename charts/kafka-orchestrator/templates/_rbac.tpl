@@ -15,31 +15,27 @@
 - apiGroups: [apps]
   resources: [deployments]
   verbs:
-  - get # reads what exists before it decides on replicas
   - list # finds the workers of an owner, and those that are left over
   - watch # follows their ready replicas
-  - create # a Deployment a stage
+  - create # a Deployment a stage: server-side apply asks for it beside patch when it makes one
   - patch # scales it, and brings it to the plan
   - delete # when the run or Pipeline goes, before its topics
 - apiGroups: [""]
   resources: [pods]
   verbs:
-  - list # finds the idle workers of a stage that shrinks
-  - patch # sets their pod-deletion-cost, so that idle ones go first
+  - list # sees why workers do not become ready, and when the last one is gone
 - apiGroups: [""]
   resources: [configmaps]
   verbs:
   - get # reads the objects that objectsFrom names
-  - create # the stage.json of a stage's workers
-  - patch # brings it to the plan
-  - delete # together with the Deployment
+  - create # the stage.json of a stage's workers: server-side apply asks for it beside patch
+  - patch # brings it to the plan; it goes with its owner
 - apiGroups: [""]
   resources: [secrets]
   verbs:
   - get # reads the Kafka connection that kafka.secretRef names
-  - create # the Kafka connection of a stage's workers
-  - patch # brings it to the connection in force
-  - delete # together with the Deployment
+  - create # the Kafka connection of a stage's workers: server-side apply asks for it beside patch
+  - patch # brings it to the connection in force; it goes with its owner
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs:

@@ -14,13 +14,18 @@ pub(super) fn execute(args: &StatusArgs, printer: &Printer) -> Result<Exit, CliE
         return Ok(Exit::Succeeded);
     }
     let Some(status) = subject.status() else {
+        let without_status = subject.without_status();
         subject.plan?;
-        let problem = format!("`{}` has no status: it has not been run", subject.name);
+        if subject.in_cluster {
+            let hint =
+                "is it there? `kubectl get pods -A -l app.kubernetes.io/name=kafka-orchestrator` shows it";
+            return Err(CliError::broken(without_status, hint));
+        }
         let hint = format!(
-            "`orch run {0} -o json > run.json` runs it here; `orch status run.json` shows the result",
+            "run it: `orch run {0} -o json > run.json`, then `orch status run.json`",
             args.subject.subject
         );
-        return Err(CliError::usage(problem, hint));
+        return Err(CliError::usage(without_status, hint));
     };
     // Without its graph (a ConfigMap that is not in the file) a run still has a status.
     let report =

@@ -20,6 +20,10 @@ const NAMED: usize = 8;
 pub(super) fn execute(args: &WhyArgs, printer: &Printer) -> Result<Exit, CliError> {
     let subject = subject::find(&args.subject)?;
     let letters = subject.letters();
+    let note = subject
+        .status()
+        .is_none()
+        .then(|| format!("note: {}; only its graph is known", subject.without_status()));
     let Subject { name, run, plan, .. } = subject;
     let plan = plan?;
     let Some(object) = plan.find(&args.id) else {
@@ -29,14 +33,12 @@ pub(super) fn execute(args: &WhyArgs, printer: &Printer) -> Result<Exit, CliErro
             format!("`orch graph {} -o json` lists them", args.subject.subject),
         ));
     };
-    let was_run = run.as_ref().is_some_and(|run| run.status.is_some());
     let max_in_flight = run.as_ref().and_then(|run| run.spec.max_in_flight);
     let status = run.and_then(|run| run.status).unwrap_or_default();
-    let known = Known::new(&plan, &status, letters.as_deref(), max_in_flight);
-    if !was_run {
-        printer
-            .note(&format!("note: `{name}` has no status: it has not been run, and only its graph is known"));
+    if let Some(note) = note {
+        printer.note(&note);
     }
+    let known = Known::new(&plan, &status, letters.as_deref(), max_in_flight);
     printer.data(&known.answer(object, printer.paint()))?;
     Ok(Exit::Succeeded)
 }

@@ -10,8 +10,11 @@ fn spec(file: &str, text: &str) -> RunSpec {
     parse(file, text.as_bytes(), &ChoiceArgs::default()).unwrap().graph.unwrap().spec
 }
 
-/// What a run means, whatever it was read from: (id, stage, name, dependencies, meta) of every object.
-fn meaning(spec: RunSpec) -> Vec<(String, String, Option<String>, Vec<String>, serde_json::Value)> {
+/// (id, stage, name, dependencies, meta)
+type Meaning = (String, String, Option<String>, Vec<String>, serde_json::Value);
+
+/// What every object of a run means, whatever it was read from.
+fn meaning(spec: RunSpec) -> Vec<Meaning> {
     let plan = plan(spec).unwrap();
     let id = |ix| plan.object(ix).id.as_str().to_owned();
     plan.indices()

@@ -1,36 +1,35 @@
 //! Ctrl-C and SIGTERM.
 
-/// Waits for the next request to stop.
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Requests to stop, from the moment this exists: one that comes while nobody waits is not lost.
 pub(super) struct Interrupts {
     #[cfg(unix)]
-    term: Option<tokio::signal::unix::Signal>,
+    signals: Option<(Signal, Signal)>,
 }
 
 impl Interrupts {
     pub(super) fn new() -> Self {
         Self {
             #[cfg(unix)]
-            term: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok(),
+            signals: signal(SignalKind::interrupt()).ok().zip(signal(SignalKind::terminate()).ok()),
         }
     }
 
     /// Ends when somebody asks to stop. Cancel-safe.
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
-        if let Some(term) = &mut self.term {
+        if let Some((interrupt, terminate)) = &mut self.signals {
             tokio::select! {
-                _ = term.recv() => {}
-                () = ctrl_c() => {}
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
             }
             return;
         }
-        ctrl_c().await;
-    }
-}
-
-async fn ctrl_c() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without the signal nobody can ask: the run ends by itself.
-        std::future::pending::<()>().await;
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without the signal nobody can ask: the run ends by itself.
+            std::future::pending::<()>().await;
+        }
     }
 }

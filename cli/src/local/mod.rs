@@ -3,6 +3,7 @@
 
 mod adjust;
 mod bus;
+mod follow;
 mod interrupt;
 mod resource;
 mod session;

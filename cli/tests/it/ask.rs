@@ -13,9 +13,35 @@ fn failed_run() -> tempfile::TempDir {
 fn o8_why_names_the_root_cause_and_not_the_nearest_parent() {
     let folder = failed_run();
     let why = |id| orch_in(folder.path(), &["why", "run.json", id]);
-    assert_said!(why("3005"), @"");
-    assert_said!(why("2005"), @"");
-    assert_said!(why("9"), @"");
+    assert_said!(why("3005"), @r#"
+    exit status 0
+    ---- stdout
+    3005 GroupReport (application): Blocked
+    It needs `2005`, which failed: SimulatedFailure: object 2005 is set to fail.
+
+      needs      3000 (Blocked)
+    ---- stderr
+    "#);
+    assert_said!(why("2005"), @r#"
+    exit status 0
+    ---- stdout
+    2005 Projects_Std (standardize): Failed
+    It failed at [date]: SimulatedFailure: object 2005 is set to fail.
+
+      attempt    1, worker standardize-local
+      needs      1005 (Loaded)
+      needed by  3000 (Blocked), 3001 (Blocked)
+      blocks     3 objects
+    ---- stderr
+    "#);
+    assert_said!(why("9"), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: `objects-failing` has no object `9`
+
+    hint: `orch graph run.json -o json` lists them
+    "#);
     let loaded = why("3004");
     assert!(
         loaded.out.contains("3004 SupplierScorecard (application): Loaded\nIt was loaded at 20"),
@@ -26,7 +52,16 @@ fn o8_why_names_the_root_cause_and_not_the_nearest_parent() {
 
 #[test]
 fn why_of_a_file_that_was_not_run_says_so() {
-    assert_said!(orch(&["why", "examples/objects/small.yaml", "3005"]), @"");
+    assert_said!(orch(&["why", "examples/objects/small.yaml", "3005"]), @r#"
+    exit status 0
+    ---- stdout
+    3005 GroupReport (application): Pending
+    The run has not started; its conditions say what it waits for.
+
+      needs      3000 (Pending)
+    ---- stderr
+    note: `objects-small` has no status: it has not been run; only its graph is known
+    "#);
 }
 
 #[test]
@@ -36,7 +71,7 @@ fn status_shows_slowest_objects_critical_path_and_failures() {
     assert_eq!(said.status, 0, "{}", said.err);
     for part in [
         "objects-failing: Failed in ",
-        "  application      3       1       0        2\n",
+        "  application      4       1       0        3\n",
         "1 object failed:\n  2005 Projects_Std: SimulatedFailure: ",
         "3 objects are blocked:\n  by 2005: 3000, 3001, 3005",
         "slowest objects:\n",
@@ -52,13 +87,43 @@ fn status_shows_slowest_objects_critical_path_and_failures() {
 
 #[test]
 fn status_of_what_was_not_run_says_what_to_do() {
-    assert_said!(orch(&["status", "examples/objects/small.yaml"]), @"");
+    assert_said!(orch(&["status", "examples/objects/small.yaml"]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: `objects-small` has no status: it has not been run
+
+    hint: run it: `orch run examples/objects/small.yaml -o json > run.json`, then `orch status run.json`
+    "#);
 }
 
 #[test]
 fn graph_shows_phases_of_a_run() {
     let folder = failed_run();
-    assert_said!(orch_in(folder.path(), &["graph", "run.json"]), @"");
+    assert_said!(orch_in(folder.path(), &["graph", "run.json"]), @r#"
+    exit status 0
+    ---- stdout
+    objects-failing: 8 objects, 7 dependencies, 4 levels
+
+    level 1
+      Loaded     1005 Projects           ingest
+      Loaded     1008 Invoices           ingest
+
+    level 2
+      Failed     2005 Projects_Std       standardize  <- 1005
+      Loaded     2008 Invoices_Std       standardize  <- 1008
+
+    level 3
+      Blocked    3000 ProjectDashboard   application  <- 2005
+      Blocked    3001 ProjectMargin      application  <- 2005, 2008
+      Loaded     3004 SupplierScorecard  application  <- 2008
+
+    level 4
+      Blocked    3005 GroupReport        application  <- 3000
+
+    2005 failed; `orch why` says what that means for an object.
+    ---- stderr
+    "#);
     let dot = orch_in(folder.path(), &["graph", "run.json", "-o", "dot"]).out;
     assert!(
         dot.contains(r##""2005" [label="Projects_Std", class="standardize", fillcolor="#fca5a5"];"##),

@@ -8,51 +8,124 @@ use crate::program::{assert_said, orch_on};
 #[test]
 fn broken_json_names_line_and_column() {
     let said = orch_on("run", "broken.json", "[{\"IdObjet\": 1001,\n  \"IdObjet_Parent\": }]", &[]);
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: broken.json line 2 column 21: the JSON is broken here: expected value
+    "#);
 }
 
 #[test]
 fn o2_a_junk_parent_names_object_and_token() {
     let text = r#"[{"IdObjet":1000},{"IdObjet":3000,"IdObjet_Parent":"1000, x12"},{"IdObjet":3001,"IdObjet_Parent":"10.5"}]"#;
-    assert_said!(orch_on("run", "junk.json", text, &[]), @"");
+    assert_said!(orch_on("run", "junk.json", text, &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: `junk.json` is refused: 2 findings
+
+      junk.json[1].IdObjet_Parent: `3000` has `x12` among its parents, which is no id
+        hint: write ids as whole numbers, separated by commas
+      junk.json[2].IdObjet_Parent: `3001` has `10.5` among its parents, which is no id
+        hint: write ids as whole numbers, separated by commas
+    "#);
 }
 
 #[test]
 fn o9_a_cycle_is_named_with_its_path() {
     let text = r#"[{"IdObjet":1000},{"IdObjet":2000,"IdObjet_Parent":"1000,3000"},{"IdObjet":3000,"IdObjet_Parent":"2000"}]"#;
-    assert_said!(orch_on("run", "cycle.json", text, &[]), @"");
-    assert_said!(orch_on("validate", "cycle.tsv", "a\tb\nb\tc\nc\ta\n", &[]), @"");
+    assert_said!(orch_on("run", "cycle.json", text, &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: cycle.json[1].IdObjet_Parent: cycle: `2000 -> 3000 -> 2000`
+
+    hint: remove `3000` from `IdObjet_Parent` of `2000`
+    "#);
+    assert_said!(orch_on("validate", "cycle.tsv", "a\tb\nb\tc\nc\ta\n", &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: cycle.tsv line 1: cycle: `a -> b -> c -> a`
+
+    hint: remove the line `c<TAB>a`
+    "#);
 }
 
 #[test]
 fn o10_an_unknown_parent_is_refused_by_default() {
-    assert_said!(orch_on("validate", "unknown.json", r#"[{"id":"a","dependsOn":["b"]}]"#, &[]), @"");
+    assert_said!(orch_on("validate", "unknown.json", r#"[{"id":"a","dependsOn":["b"]}]"#, &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: unknown.json[0].dependsOn[0]: `a` depends on `b`, which is defined nowhere
+
+    hint: define it, correct the id, or set `undefinedDependencies` to AssumeLoaded or Run
+
+    hint: `--undefined assume-loaded` or `--undefined run` sets the policy for this command
+    "#);
 }
 
 #[test]
 fn o7_an_id_without_a_stage_is_refused() {
-    assert_said!(orch_on("run", "low.json", r#"[{"IdObjet":999},{"IdObjet":3000,"IdObjet_Parent":"999"}]"#, &[]), @"");
+    assert_said!(orch_on("run", "low.json", r#"[{"IdObjet":999},{"IdObjet":3000,"IdObjet_Parent":"999"}]"#, &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: low.json[0].IdObjet: no stage takes `999`
+
+    hint: give it a `stage` or an id in a range: `ingest` takes 1000 to 1999, `standardize` takes 2000 to 2999, `application` takes 3000 to 9007199254740991
+    "#);
 }
 
 #[test]
 fn every_fault_is_reported_at_once() {
     let text =
         r#"[{"IdObjet":"x"},{"NomObjet":"no id"},{"IdObjet":3000,"IdObjet_Parent":"a,b"},{"IdObjet":3000}]"#;
-    assert_said!(orch_on("validate", "many.json", text, &[]), @"");
+    assert_said!(orch_on("validate", "many.json", text, &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: `many.json` is refused: 4 findings
+
+      many.json[0].IdObjet: `IdObjet` is "x", a whole number is expected
+      many.json[1].IdObjet: the record has no `IdObjet`
+      many.json[2].IdObjet_Parent: `3000` has `a` among its parents, which is no id
+        hint: write ids as whole numbers, separated by commas
+      many.json[2].IdObjet_Parent: `3000` has `b` among its parents, which is no id
+        hint: write ids as whole numbers, separated by commas
+    "#);
 }
 
 #[test]
 fn resources_are_read_strictly() {
     let text = "apiVersion: kafka-orchestrator.dev/v1alpha1\nkind: PipelineRun\nmetadata: {name: slip}\nspec:\n  \
         stages: [{name: a, processor: {simulate: {}}}]\n  objects:\n  - {id: 7, dependson: []}\n";
-    assert_said!(orch_on("validate", "slip.yaml", text, &[]), @"");
+    assert_said!(orch_on("validate", "slip.yaml", text, &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: slip.yaml: PipelineRun slip: spec.objects[0].dependson: nobody knows this field
+    "#);
 }
 
 #[test]
 fn files_that_are_not_there_or_hold_nothing_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    assert_said!(crate::program::orch_in(folder.path(), &["validate", "nothing.json"]), @"");
-    assert_said!(orch_on("validate", "empty.json", "[]", &[]), @"");
+    assert_said!(crate::program::orch_in(folder.path(), &["validate", "nothing.json"]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: cannot read `nothing.json`
+      because: No such file or directory (os error 2)
+    "#);
+    assert_said!(orch_on("validate", "empty.json", "[]", &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: empty.json: there is no object to run
+    "#);
 }
 
 #[test]

@@ -27,10 +27,10 @@ fn o1_a_converted_catalogue_runs_as_the_catalogue_does() {
 
 #[test]
 fn a_large_graph_becomes_one_file_a_resource() {
-    let text: String = (0..30_000_u64)
-        .map(|n| format!("{:x}\t{:x}\n", n / 2 + 7, n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    let lines: Vec<String> = (0..30_000_u64)
+        .map(|n| format!("{:x}\t{:x}", n / 2 + 7, n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
         .collect();
-    let folder = file("big.tsv", &text);
+    let folder = file("big.tsv", &lines.join("\n"));
     let said = orch_in(folder.path(), &["convert", "big.tsv", "-o", "out"]);
     assert_eq!(said.status, 0, "{}", said.err);
     let names: Vec<String> = std::fs::read_dir(folder.path().join("out"))

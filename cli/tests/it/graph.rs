@@ -81,17 +81,61 @@ fn o3_o13_json_and_dot_agree_with_an_independent_computation() {
 fn o3_undefined_ids_are_nodes_counted_once_each() {
     let text = r#"[{"IdObjet":3000,"IdObjet_Parent":"1001,1002"},{"IdObjet":3001,"IdObjet_Parent":"1002"},{"IdObjet":1500}]"#;
     let said = orch_on("graph", "u.json", text, &["-o", "json", "--undefined", "run"]);
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 0
+    ---- stdout
+    {"nodes":[{"id":"3000","label":"Obj3000","type":"application"},{"id":"3001","label":"Obj3001","type":"application"},{"id":"1001","label":"Obj1001","type":"ingest"},{"id":"1002","label":"Obj1002","type":"ingest"}],"edges":[{"source":"1001","target":"3000"},{"source":"1002","target":"3000"},{"source":"1002","target":"3001"}]}
+    ---- stderr
+    warning: u.json[0].IdObjet_Parent: 2 dependencies are defined nowhere and run without a record of their own: `1001`, `1002`
+    "#);
 }
 
 #[test]
 fn small_graphs_are_readable() {
-    assert_said!(orch(&["graph", "examples/objects/small.yaml"]), @"");
-    assert_said!(orch_on("graph", "q.json", r#"[{"id":"a\"b","name":"<é>"},{"id":"c\\d","dependsOn":["a\"b"]}]"#, &["-o", "mermaid"]), @"");
+    assert_said!(orch(&["graph", "examples/objects/small.yaml"]), @r#"
+    exit status 0
+    ---- stdout
+    objects-small: 8 objects, 7 dependencies, 4 levels
+
+    level 1
+      1005 Projects           ingest
+      1008 Invoices           ingest
+
+    level 2
+      2005 Projects_Std       standardize  <- 1005
+      2008 Invoices_Std       standardize  <- 1008
+
+    level 3
+      3000 ProjectDashboard   application  <- 2005
+      3001 ProjectMargin      application  <- 2005, 2008
+      3004 SupplierScorecard  application  <- 2008
+
+    level 4
+      3005 GroupReport        application  <- 3000
+    ---- stderr
+    "#);
+    assert_said!(orch_on("graph", "q.json", r#"[{"id":"a\"b","name":"<é>"},{"id":"c\\d","dependsOn":["a\"b"]}]"#, &["-o", "mermaid"]), @r#"
+    exit status 0
+    ---- stdout
+    flowchart LR
+      n0["a#quot;b #lt;é#gt;"]
+      n1["c\d Objc\d"]
+      n0 --> n1
+    ---- stderr
+    "#);
 }
 
 #[test]
 fn large_graphs_say_so() {
-    let text: String = (0..300).map(|n| format!("root\tleaf{n}\n")).collect();
-    assert_said!(orch_on("graph", "star.tsv", &text, &[]), @"");
+    let lines: Vec<String> = (0..300).map(|n| format!("root\tleaf{n}")).collect();
+    assert_said!(orch_on("graph", "star.tsv", &lines.join("\n"), &[]), @r#"
+    exit status 0
+    ---- stdout
+    star: 301 objects, 300 dependencies, 2 levels
+    Too large to read as text; `-o dot`, `-o mermaid` and `-o json` have every object.
+
+    level 1: 1 object
+    level 2: 300 objects
+    ---- stderr
+    "#);
 }

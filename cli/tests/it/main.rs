@@ -2,6 +2,9 @@
 //! `run` ends of local runs, `bad_input` what is refused and how it is said, `convert` resources, `graph` drawings,
 //! `ask` status and why. Texts are snapshots beside the test; volatile parts are filtered by `program`.
 
+// A failed expectation ends the test.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod ask;
 mod bad_input;
 mod convert;

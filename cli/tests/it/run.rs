@@ -10,13 +10,41 @@ use crate::program::{assert_said, file, orch, orch_in, orch_on};
 #[test]
 fn o4_o5_the_catalogue_of_the_project_succeeds() {
     let said = orch(&["run", "Objets.json", "--speed", "20"]);
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 0
+    ---- stdout
+    objets: Succeeded in [time]
+
+      STAGE        TOTAL  LOADED  FAILED  BLOCKED
+      ingest          16      16       0        0
+      standardize     16      16       0        0
+      application     10      10       0        0
+      all             42      42       0        0
+    ---- stderr
+    "#);
 }
 
 #[test]
 fn o8_a_failed_object_blocks_its_descendants_and_nothing_else() {
     let said = orch(&["run", "Objets.json", "--fail", "2005", "--speed", "20"]);
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 1
+    ---- stdout
+    objets: Failed in [time]
+
+      STAGE        TOTAL  LOADED  FAILED  BLOCKED
+      ingest          16      16       0        0
+      standardize     16      15       1        0
+      application     10       6       0        4
+      all             42      37       1        4
+
+    1 object failed:
+      2005 Projects_Std: SimulatedFailure: object 2005 is set to fail (1 attempt, blocks 4)
+
+    4 objects are blocked:
+      by 2005: 3000, 3001, 3005, 3008
+    ---- stderr
+    "#);
 }
 
 /// The outcome of every object of a run that was printed with `-o json`.
@@ -99,7 +127,14 @@ fn the_final_resource_is_what_kubectl_would_print() {
 #[test]
 fn a_file_with_a_pipeline_and_several_runs_asks_which() {
     let said = orch(&["run", "examples/objects/pipeline.yaml"]);
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: `pipeline.yaml` holds 2 runs: `medallion-projects`, `medallion-fleet`
+
+    hint: choose one: `--run medallion-projects`
+    "#);
     let said = orch(&[
         "run",
         "examples/objects/pipeline.yaml",
@@ -117,7 +152,19 @@ fn a_file_with_a_pipeline_and_several_runs_asks_which() {
 fn o10_each_policy_for_undefined_dependencies_does_what_it_says() {
     let text = r#"[{"IdObjet":3000,"IdObjet_Parent":"1001,1002"},{"IdObjet":3001,"IdObjet_Parent":"1002"}]"#;
     let refused = orch_on("run", "undefined.json", text, &[]);
-    assert_said!(refused, @"");
+    assert_said!(refused, @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: `undefined.json` is refused: 2 findings
+
+      undefined.json[0].IdObjet_Parent: `3000` depends on `1001`, which is defined nowhere
+        hint: define it, correct the id, or set `undefinedDependencies` to AssumeLoaded or Run
+      undefined.json[0].IdObjet_Parent: `3000`, `3001` depend on `1002`, which is defined nowhere
+        hint: define it, correct the id, or set `undefinedDependencies` to AssumeLoaded or Run
+
+    hint: `--undefined assume-loaded` or `--undefined run` sets the policy for this command
+    "#);
     let run = |policy| {
         let said =
             orch_on("run", "undefined.json", text, &["--undefined", policy, "--speed", "100", "-o", "json"]);
@@ -139,15 +186,39 @@ fn o10_each_policy_for_undefined_dependencies_does_what_it_says() {
 #[test]
 fn arguments_that_do_not_fit_are_refused() {
     let said = orch(&["run", "Objets.json", "--fail", "9"]);
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: --fail 9: there is no object `9`
+    "#);
     let said = orch(&["run", "Objets.json", "--speed", "0"]);
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: --speed must be greater than 0
+
+    hint: `--speed 10` makes simulated work ten times as fast
+    "#);
     let said = orch(&["run", "Objets.json", "--timeout", "soon"]);
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: --timeout: `soon` is no duration: write numbers with ms, s, m or h, such as 500ms, 1.5s or 2h30m
+    "#);
     let external = "apiVersion: kafka-orchestrator.dev/v1alpha1\nkind: PipelineRun\nmetadata: {name: ext}\nspec:\n  \
         stages: [{name: theirs, processor: {external: {}}}]\n  objects: [{id: a, stage: theirs}]\n";
     let said = orch_on("run", "ext.yaml", external, &[]);
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: stage `theirs` is left to a program of yours (processor external), which cannot reach a run in memory
+
+    hint: run it over a broker: --kafka HOST:PORT
+    "#);
 }
 
 #[test]
@@ -158,7 +229,15 @@ fn a_run_that_takes_too_long_ends_failed() {
         r#"[{"id": "a", "processor": {"simulate": {"duration": "1h"}}}]"#,
         &["--timeout", "300ms"],
     );
-    assert_said!(said, @"");
+    assert_said!(said, @r#"
+    exit status 1
+    ---- stdout
+    slow: Failed in [time]
+
+      STAGE  TOTAL  LOADED  FAILED  BLOCKED  CANCELLED
+      work       1       0       0        0          1
+    ---- stderr
+    "#);
 }
 
 #[cfg(unix)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::ListParams;
 use kube::{Api, Client};
 use orch_crds::status::RunPhase;
 use orch_e2e::api::{delete_run, namespace, variable, wait_for_end};
@@ -44,7 +45,7 @@ pub(crate) async fn objets_json_ends_succeeded_and_deletion_leaves_nothing(clien
     let bootstrap = variable("KAFKA", "`make cluster-up` writes it");
     assert_eq!(topics(&bootstrap, "orchestrator.catalogue."), Vec::<String>::new());
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), "catalogue");
-    assert_eq!(deployments.list(&Default::default()).await.unwrap().items.len(), 0);
+    assert_eq!(deployments.list(&ListParams::default()).await.unwrap().items.len(), 0);
     run("kubectl", &["delete", "namespace", "catalogue", "--timeout=60s"], &[0]);
 }
 

@@ -1,6 +1,6 @@
 //! Runs as people make them.
 
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use orch_crds::PipelineRun;
 use orch_crds::status::{ObjectPhase, RunPhase};
 use orch_e2e::api::{condition, delete_run, wait_for};
@@ -58,7 +58,7 @@ async fn two_runs_share_a_pipeline_and_deleting_one_leaves_the_other() {
         "spec": {"stages": [{"name": "work", "processor": {"simulate": {"duration": "20ms"}}}]},
     });
     let api: Api<orch_crds::Pipeline> = Api::namespaced(setup.client.clone(), &setup.namespace);
-    api.create(&Default::default(), &serde_json::from_value(pipeline).unwrap()).await.unwrap();
+    api.create(&PostParams::default(), &serde_json::from_value(pipeline).unwrap()).await.unwrap();
     let graph = layered(5, 20, 2);
     for name in ["first", "second"] {
         setup

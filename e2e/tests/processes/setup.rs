@@ -14,7 +14,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// A run may take this long on a machine that is busy with other things.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 
 /// What a test stands on.
 pub(crate) struct Setup {

@@ -44,8 +44,9 @@ async fn a_deep_graph_of_fifteen_thousand_runs_at_a_known_part_of_raw_kafka() {
     let bootstrap = setup.bootstrap.clone();
     let begin = Instant::now();
     let sizes = levels(&graph);
-    let took = tokio::task::spawn_blocking(move || level_replay(&bootstrap, "speed.replay", &sizes)).await.unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(60));
+    let took =
+        tokio::task::spawn_blocking(move || level_replay(&bootstrap, "speed.replay", &sizes)).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_mins(1));
     let replay = graph.len() as f64 / took.as_secs_f64();
     println!(
         "{} objects in {LEVELS} levels: {run:.0}/s from start to end, level replay {replay:.0}/s, ratio {:.2}",

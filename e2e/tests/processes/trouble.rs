@@ -62,7 +62,7 @@ async fn a_wrong_kafka_address_is_named_in_the_condition() {
         condition(status, "TopicsReady").is_some_and(|(_, reason, _)| reason == "KafkaUnreachable")
     };
     let run =
-        wait_for(&setup.client, &setup.namespace, "bad", ("refused", Duration::from_secs(60)), named).await;
+        wait_for(&setup.client, &setup.namespace, "bad", ("refused", Duration::from_mins(1)), named).await;
     let (_, _, message) = condition(run.status.as_ref().unwrap(), "TopicsReady").unwrap();
     assert!(message.contains("127.0.0.1:9"), "{message}");
     setup.kubelet.stop();

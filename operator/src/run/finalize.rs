@@ -66,18 +66,17 @@ pub(crate) async fn finalize(
     own: Option<StageSet>,
 ) -> Result<Action, Error> {
     context.writers.drop_run(uid);
-    match own {
-        Some(set) => finalize_stages(context, &**run, set).await,
-        None => {
-            let key = run.spec.pipeline_ref.as_ref().zip(run.namespace());
-            if let Some((reference, namespace)) = key {
-                let key = crate::stages::SetKey { namespace, name: reference.name.clone() };
-                if let Some(handle) = context.registry.get(&key).await {
-                    handle.remove(uid).await;
-                }
+    if let Some(set) = own {
+        finalize_stages(context, &**run, set).await
+    } else {
+        let key = run.spec.pipeline_ref.as_ref().zip(run.namespace());
+        if let Some((reference, namespace)) = key {
+            let key = crate::stages::SetKey { namespace, name: reference.name.clone() };
+            if let Some(handle) = context.registry.get(&key).await {
+                handle.remove(uid).await;
             }
-            Ok(Action::await_change())
         }
+        Ok(Action::await_change())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the cluster shall hold for a set of stages: pure, and it cannot fail.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
@@ -70,8 +71,7 @@ pub(crate) fn deployment_name(set: &str, stage: &str) -> String {
     if full.len() <= MAX_NAME {
         return full;
     }
-    let digest = Sha256::digest(full.as_bytes());
-    let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(full.as_bytes())[..4]);
     // All of these names are ASCII: DNS labels.
     format!("{}-{hash}", full[..MAX_NAME - 9].trim_end_matches('-'))
 }
@@ -186,6 +186,14 @@ fn worker_env(
     ]
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Into a String: cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// Workers restart when their settings or their connection change.
 fn config_digest(stage: &StageSpec, connection: &BTreeMap<String, Vec<u8>>) -> String {
     let mut digest = Sha256::new();
@@ -194,7 +202,7 @@ fn config_digest(stage: &StageSpec, connection: &BTreeMap<String, Vec<u8>>) -> S
         digest.update(key);
         digest.update(value);
     }
-    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize()[..8])
 }
 
 #[cfg(test)]

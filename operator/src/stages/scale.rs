@@ -100,12 +100,12 @@ mod tests {
     #[test]
     fn to_none_only_when_nothing_is_outstanding() {
         let start = Instant::now();
-        let late = start + Duration::from_secs(3_600);
+        let late = start + Duration::from_hours(1);
         let mut scaler = Scaler::default();
         scaler.replicas(live(1), &POLICY, start);
         assert_eq!(scaler.replicas(live(1), &POLICY, late).0, 1);
         scaler.replicas(Need::Idle, &POLICY, late);
-        assert_eq!(scaler.replicas(Need::Idle, &POLICY, late + Duration::from_secs(60)).0, 0);
+        assert_eq!(scaler.replicas(Need::Idle, &POLICY, late + Duration::from_mins(1)).0, 0);
     }
 
     #[test]

@@ -183,7 +183,7 @@ impl Workers {
     /// Asks for the replicas that the demand wants; says when to look again.
     async fn scale(&mut self, demand: &Demand, live: bool) -> Instant {
         let now = Instant::now();
-        let mut wake = now + Duration::from_secs(3_600);
+        let mut wake = now + Duration::from_hours(1);
         for (stage, deployment) in &self.prepared.deployments {
             let policy = self.policies.get(stage).copied().unwrap_or_default();
             let need = match demand.stages.iter().find(|of| of.stage == *stage) {
@@ -292,9 +292,9 @@ fn pod_problem(pod: &Pod) -> Option<String> {
         Some(format!("container {} of pod {}: {reason} {message}", container.name, pod.name_any()))
     });
     let unscheduled = status.conditions.iter().flatten().filter_map(|condition| {
-        (condition.type_ == "PodScheduled" && condition.status == "False").then(|| {
-            format!("pod {}: {}", pod.name_any(), condition.message.as_deref().unwrap_or("not scheduled"))
-        })
+        let refused = condition.type_ == "PodScheduled" && condition.status == "False";
+        let message = condition.message.as_deref().unwrap_or("not scheduled");
+        refused.then(|| format!("pod {}: {message}", pod.name_any()))
     });
     waiting.chain(unscheduled).next().map(|text| text.trim_end().to_owned())
 }

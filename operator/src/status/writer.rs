@@ -172,7 +172,9 @@ impl Writer {
         set_condition(&mut status.conditions, (types::STALLED, stalls, reason), &message, now);
         if let Some(stages) = status.phase.is_final().then_some(&mut status.stages) {
             // An ended run wants no workers of its own; a Pipeline's are no longer this run's concern.
-            stages.iter_mut().for_each(|stage| stage.replicas = 0);
+            for stage in stages {
+                stage.replicas = 0;
+            }
         }
         status
     }
@@ -253,7 +255,7 @@ impl Writer {
             match wanted.phase {
                 RunPhase::Pending => {}
                 RunPhase::Running => {
-                    self.context.tell(&about, EventType::Normal, "Started", "the run has started").await
+                    self.context.tell(&about, EventType::Normal, "Started", "the run has started").await;
                 }
                 RunPhase::Succeeded => {
                     self.context

@@ -79,7 +79,6 @@ async fn a_failed_attempt_is_followed_by_another_after_its_wait() {
     let mut worker = Worker::join(&world, "work").await;
     let first = worker.take().await;
     worker.end(&first, &Say::Error);
-    operator.until_count("r1", ObjectPhase::Retrying, 1).await;
     let second = worker.take().await;
     assert_eq!((second.object.as_str(), second.attempt), ("a", 2));
     let failed = world.events().await.into_iter().find(|line| line.is("ObjectFailed")).unwrap();
@@ -156,7 +155,7 @@ async fn nothing_is_reported_while_nothing_changes() {
     let plan = plans::graph("a");
     let world = World::new(&plan).await;
     let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
-    operator.until_count("r1", ObjectPhase::Queued, 1).await;
+    operator.until("r1", "at rest", |run| run.view.counts.of(ObjectPhase::Queued) == 1 && run.settled).await;
     let changed = operator.handle().changed();
     let before = *changed.borrow();
     for _ in 0..20 {

@@ -2,7 +2,7 @@
 //! a runtime of its own (so that it can be killed), `worker` a worker that does as it is told, `faulty` a bus whose
 //! broker goes away, refuses records or keeps its acknowledgements back, `plans` graphs as texts.
 //!
-//! Tests: `life` (one run from start to end), `endings` (cancel, deadline, FailFast), `sharing` (several runs, windows,
+//! Tests: `life` (one run from start to end), `endings` (cancel, deadline, `FailFast`), `sharing` (several runs, windows,
 //! demand), `contract` (what the records say), `restart` (recovery and take-over), `trouble` (a bus that fails),
 //! `bad_records`, `random` (a property over graphs, answers and restarts).
 

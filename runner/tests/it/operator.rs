@@ -68,7 +68,7 @@ impl Operator {
         match tokio::time::timeout(DEADLINE, wait).await {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => panic!("the actor ended; `{uid}` should have been: {what}; seen last: {seen}"),
-            Err(_) => panic!("`{uid}` should be: {what}; seen last: {seen}"),
+            Err(tokio::time::error::Elapsed { .. }) => panic!("`{uid}` should be: {what}; seen last: {seen}"),
         }
     }
 

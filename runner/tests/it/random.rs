@@ -136,9 +136,18 @@ fn answers(case: &Case, job: &Job, turn: usize) -> Vec<orch_bus::Outgoing> {
     records
 }
 
+/// An operator, which has the run from the start or gets it later.
+async fn operator(case: &Case, world: &World, plan: &Arc<RunPlan>, turn: usize) -> Operator {
+    let arrives_later = case.noise[turn % case.noise.len()] & 32 != 0;
+    let now = if arrives_later { vec![] } else { vec![run("r1", plan)] };
+    let operator = Operator::start(world, now).await;
+    operator.handle().add(run("r1", plan));
+    operator
+}
+
 /// Answers as the case says, and lets operators go.
 async fn play(case: &Case, world: &World, plan: &Arc<RunPlan>) -> Vec<ObjectPhase> {
-    let mut operator = Operator::start(world, vec![run("r1", plan)]).await;
+    let mut operator = self::operator(case, world, plan, 0).await;
     let mut former = Vec::new();
     let mut workers = [Worker::join(world, "work").await, Worker::join(world, "other").await];
     let voice = world.bus.inner().producer().await.unwrap();
@@ -147,18 +156,15 @@ async fn play(case: &Case, world: &World, plan: &Arc<RunPlan>) -> Vec<ObjectPhas
         match case.goings.get(&turn) {
             None => {}
             Some(Going::IsSuperseded) => {
-                former.push(std::mem::replace(
-                    &mut operator,
-                    Operator::start(world, vec![run("r1", plan)]).await,
-                ));
+                former.push(std::mem::replace(&mut operator, self::operator(case, world, plan, turn).await));
             }
             Some(Going::Stops) => {
                 operator.stop().await;
-                operator = Operator::start(world, vec![run("r1", plan)]).await;
+                operator = self::operator(case, world, plan, turn).await;
             }
             Some(Going::Crashes) => {
                 operator.crash();
-                operator = Operator::start(world, vec![run("r1", plan)]).await;
+                operator = self::operator(case, world, plan, turn).await;
             }
         }
         let [work, other] = &mut workers;

@@ -243,7 +243,9 @@ async fn runs_that_come_later_are_recovered_while_others_go_on() {
         first.until_count(uid, ObjectPhase::Loaded, 1).await;
     }
     first.crash();
-    jobs.iter().for_each(|job| worker.finish(job));
+    for job in &jobs {
+        worker.finish(job);
+    }
     let second = Operator::start(&world, vec![run("r1", &plan)]).await;
     for uid in ["r2", "r3"] {
         second.handle().add(run(uid, &plan));
@@ -269,7 +271,7 @@ async fn a_retry_that_waits_at_a_restart_is_published_once() {
     let mut worker = Worker::join(&world, "work").await;
     let a = worker.take().await;
     worker.end(&a, &Say::Error);
-    first.until_count("r1", ObjectPhase::Retrying, 1).await;
+    first.until("r1", "in its second attempt", |run| run.view.objects[0].attempt == 2).await;
     first.crash();
     let second = Operator::start(&world, vec![run("r1", &plan)]).await;
     worker.load_everything();

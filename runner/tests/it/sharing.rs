@@ -136,13 +136,33 @@ async fn the_window_is_shared_fairly() {
     let mut worker = Worker::join(&world, "work").await;
     let jobs = worker.take_all(["a", "b", "c", "d"]).await;
     operator.handle().add(run("r2", &plan));
-    operator.until_count("r2", ObjectPhase::Ready, 8).await;
+    operator.until("r2", "open", |run| run.view.counts.of(ObjectPhase::Ready) == 8 && run.settled).await;
     // All four places become free in one go: the first run gets no more than its part of them.
     worker.voice().send(jobs.iter().map(|job| answer(job, &Say::Loaded)).collect());
     operator.until_count("r1", ObjectPhase::Loaded, 4).await;
     for uid in ["r1", "r2"] {
         operator.until(uid, "published", |run| run.view.counts.of(ObjectPhase::Queued) > 0).await;
     }
+}
+
+#[tokio::test]
+async fn places_that_come_one_by_one_go_round() {
+    let plan = plans::graph("a, b, c, d, e, f");
+    let mut world = World::new(&plan).await;
+    world.window = 1;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let first = worker.take().await;
+    operator.handle().add(run("r2", &plan));
+    operator.until("r2", "open", |run| run.view.counts.of(ObjectPhase::Ready) == 6 && run.settled).await;
+    worker.end(&first, &Say::Loaded);
+    let mut taken = Vec::new();
+    for _ in 0..8 {
+        let job = worker.take().await;
+        worker.end(&job, &Say::Loaded);
+        taken.push(job.run_uid);
+    }
+    assert_eq!(taken.iter().filter(|uid| *uid == "r2").count(), 4, "{taken:?}");
 }
 
 #[tokio::test]

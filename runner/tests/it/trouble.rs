@@ -23,9 +23,7 @@ async fn nothing_is_published_before_the_workers_can_know_that_the_run_is_open()
         world.bus.keep_acknowledgements(true);
         let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
         operator.until("r1", "open, as far as it was told", |run| run.view.started_at.is_some()).await;
-        while world.gates("r1").await != vec!["Open"; times].join(" ") {
-            tokio::task::yield_now().await;
-        }
+        world.until_gates("r1", &vec!["Open"; times].join(" ")).await;
         // It was told, and that is not acknowledged: `a` of the former operator is all that is published.
         let published = if times == 1 { "" } else { "a#1" };
         assert_eq!(world.asked().await, published);

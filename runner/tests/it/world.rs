@@ -118,6 +118,17 @@ impl World {
         of_run.collect::<Vec<_>>().join(" ")
     }
 
+    /// Waits until the workers were told this.
+    pub async fn until_gates(&self, uid: &str, expected: &str) {
+        let wait = async {
+            while self.gates(uid).await != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, wait).await;
+        assert!(waited.is_ok(), "`{uid}` should be: {expected}; it is: {}", self.gates(uid).await);
+    }
+
     /// Writes a record as anybody could.
     pub async fn write(&self, topic: &str, key: &str, value: impl Into<Vec<u8>>) {
         let producer = self.bus.inner().producer().await.unwrap();

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
@@ -17,7 +17,7 @@ use crate::BusError;
 /// Pause between commits: at most a hundred a second, whatever is finished in them.
 const PACE: Duration = Duration::from_millis(10);
 /// The same after one that failed.
-const PACE_FAILED: Duration = Duration::from_millis(200);
+const PACE_FAILED: Duration = Duration::from_millis(50);
 
 /// The thread. Dropping this ends it, after the commit that is under way: the consumer must not be in use when it is
 /// closed.
@@ -35,9 +35,10 @@ impl Committer {
         let seen = shared.clone();
         let work = move || {
             while let Some(commits) = due(&seen) {
+                let began = Instant::now();
                 let outcome = consumer.commit(&positions(&topic, &commits), CommitMode::Sync);
                 let code = outcome.err().map(|error| error.rdkafka_error_code());
-                ended(&seen, &commits, code.map(|code| code.unwrap_or(RDKafkaErrorCode::Unknown)));
+                ended(&seen, began, &commits, code.map(|code| code.unwrap_or(RDKafkaErrorCode::Unknown)));
                 if let Some(code) = code {
                     tracing::debug!(topic, ?code, "a commit failed; it is repeated");
                 }
@@ -77,15 +78,17 @@ fn due(shared: &Shared) -> Option<Vec<Commit>> {
     }
 }
 
-fn ended(shared: &Shared, commits: &[Commit], failed: Option<RDKafkaErrorCode>) {
+fn ended(shared: &Shared, began: Instant, commits: &[Commit], failed: Option<RDKafkaErrorCode>) {
     let mut state = shared.state();
     state.commits.under_way = false;
     let Some(code) = failed else { return };
     for commit in commits {
         state.shares.commit_again(commit.partition);
     }
-    state.commits.expelled |=
-        matches!(code, RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::IllegalGeneration);
+    // While the group is joined anew its number changes under a commit: that says nothing.
+    let steady = state.commits.hand_over.is_some_and(|since| since < began);
+    let refused = matches!(code, RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::IllegalGeneration);
+    state.commits.expelled |= steady && refused;
 }
 
 fn positions(topic: &str, commits: &[Commit]) -> TopicPartitionList {

@@ -251,7 +251,6 @@ impl Thread {
             Err(_) => Vec::new(),
         };
         let mut state = self.shared.state();
-        state.commits.expelled = false;
         for (partition, offset, metadata) in positions {
             let committed = match offset {
                 Offset::Offset(offset) => Some(Committed { offset, metadata }),
@@ -283,9 +282,10 @@ impl Thread {
         let mut state = self.shared.state();
         let done = !state.commits.under_way && numbers.iter().all(|number| state.shares.is_done(*number));
         // While a step waits librdkafka does not tell of another: a failed commit says that the group went on.
-        let lost = lost || std::mem::take(&mut state.commits.expelled);
+        let lost = lost || state.commits.expelled;
         let overdue = since.elapsed() > HAND_OVER;
         if !done && !lost && !overdue {
+            state.commits.hand_over = Some(since);
             if self.checked.elapsed() > CHECK {
                 self.checked = Instant::now();
                 for number in &numbers {
@@ -295,6 +295,7 @@ impl Thread {
             }
             return Ok(Some(Rebalance::Revoke { partitions, since, lost }));
         }
+        (state.commits.hand_over, state.commits.expelled) = (None, false);
         for number in &numbers {
             if done { state.shares.end(*number) } else { state.shares.lose(*number) }
         }

@@ -1,5 +1,6 @@
 //! Edge lists.
 
+use orch_core::graph::Order;
 use orch_core::id::ObjectIx;
 use orch_core::plan::plan;
 
@@ -55,4 +56,26 @@ fn faults_between_objects_name_the_line_of_the_first_mention() {
         text("a\tb,c\n"),
         ["f line 1: `b,c` is no object id: 1 to 253 printable characters without spaces or commas"]
     );
+}
+
+/// Real graphs, which the project does not contain: run with `GRAPHS=DIR` where they are.
+#[test]
+fn real_graphs_have_the_shape_that_their_readme_says() {
+    let Some(folder) = std::env::var_os("GRAPHS").map(std::path::PathBuf::from) else {
+        eprintln!("skipped: GRAPHS names no folder with graphs");
+        return;
+    };
+    let known = [
+        ("epfl-router", (344, 514, 55, 87)),
+        ("wf-montage-chameleon-dss-15d-001", (2_122, 6_114, 8, 1_890)),
+        ("epfl-voter", (14_759, 27_516, 71, 1_001)),
+        ("epfl-mem_ctrl", (48_314, 93_945, 115, 2_009)),
+    ];
+    for (name, shape) in known {
+        let bytes = std::fs::read(folder.join(format!("{name}.tsv.gz"))).unwrap();
+        let plan = plan(orch_core::catalogue::read(name, &bytes).unwrap().0).unwrap();
+        let order = Order::of(&plan.graph);
+        let widest = order.levels().map(<[_]>::len).max().unwrap();
+        assert_eq!((plan.objects.len(), plan.graph.edge_count(), order.depth(), widest), shape, "{name}");
+    }
 }

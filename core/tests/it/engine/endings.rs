@@ -88,6 +88,13 @@ fn fail_fast_starts_no_further_attempt() {
 }
 
 #[test]
+fn fail_fast_does_not_publish_again_what_the_bus_gave_up() {
+    let play = Play::new("a, b, c", fail_fast).run("fail a, unpublish b, wait 10s");
+    assert_eq!((play.summary(), play.published()), ("a Failed, b Cancelled, c Queued".into(), "a c".into()));
+    assert_eq!(play.run("load c").outcome(), "Failed ObjectsFailed");
+}
+
+#[test]
 fn fail_fast_ends_when_what_is_outstanding_times_out() {
     let play = Play::new("a, b", |spec| {
         fail_fast(spec);

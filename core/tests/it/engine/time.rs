@@ -61,6 +61,10 @@ fn an_object_that_waits_for_the_window_has_no_queue_timeout() {
     let mut play = Play::with_window("a, b", 1, timeouts(Some(5_000), None, 30_000));
     play = play.run("start a, wait 20s");
     assert_eq!(play.summary(), "a Running, b Ready");
+    // It counts from the record, not from when the object became ready.
+    play = play.run("load a, wait 4s");
+    assert_eq!(play.summary(), "a Loaded, b Queued");
+    assert_eq!(play.run("wait 1s").summary(), "a Loaded, b Retrying#2");
 }
 
 #[test]

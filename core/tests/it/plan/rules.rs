@@ -173,11 +173,11 @@ fn the_digest_changes_with_everything_that_decides_the_run() {
         |spec| spec.objects[2].processor = Some("{}".into()),
         |spec| {
             spec.objects[2].retry =
-                Some(Box::new(RetryOverride { max_attempts: Some(1), ..RetryOverride::default() }))
+                Some(Box::new(RetryOverride { max_attempts: Some(1), ..RetryOverride::default() }));
         },
         |spec| {
             spec.objects[2].timeouts =
-                Some(Box::new(TimeoutsOverride { queue_ms: Some(1), ..TimeoutsOverride::default() }))
+                Some(Box::new(TimeoutsOverride { queue_ms: Some(1), ..TimeoutsOverride::default() }));
         },
         |spec| spec.stages[0].processor = r#"{"exec":{}}"#.into(),
         |spec| spec.stages[0].retry.factor = 3.0,
