@@ -73,7 +73,6 @@ obstacles() {
     clean-down)
         need_level cluster
         need "test ! -e $RUN/flavour" "a cluster is up already" "make cluster-down"
-        need "test $(flavour) = node" "kind takes itself away" "ORCH_CLUSTER=node"
         ;;
     *) echo "there is no such stage|one of: $ALL" ;;
     esac
@@ -199,9 +198,16 @@ end() {
     exit "$status"
 }
 
+# without STAGE...: takes them out of the list
+without() {
+    local name
+    # shellcheck disable=SC2086 # a list
+    for name in "$@"; do STAGES=$(printf '%s\n' $STAGES | grep -vx "$name" | paste -s -d ' ' -); done
+}
+
 STAGES=${*:-$ALL}
-# shellcheck disable=SC2086 # a list
-if [ ! -f e2e/Cargo.toml ]; then STAGES=$(printf '%s\n' $STAGES | grep -vxE 'processes|cluster' | paste -s -d ' ' -); fi
+[ -f e2e/Cargo.toml ] || without processes cluster
+[ "$(flavour)" = node ] || without clean-down # kind takes itself away
 start_jobs
 install_packages
 start_jobs # of tools that were not there

@@ -113,9 +113,9 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Refused { .. } | Self::Read { .. } => Exit::Invalid,
-            Self::Write { .. } | Self::Bus { .. } | Self::Cluster { .. } | Self::Broken { .. } => {
-                Exit::Failed
-            }
+            Self::Write { .. } | Self::Bus { .. } | Self::Broken { .. } => Exit::Failed,
+            #[cfg(feature = "cluster")]
+            Self::Cluster { .. } => Exit::Failed,
         }
     }
 

@@ -106,8 +106,8 @@ fn number(job: &Job) -> usize {
 }
 
 /// What is said to an attempt: noise, the answer, and more noise. What comes before the answer must not end the
-/// attempt: it answers another one, or an object that waits.
-fn answers(case: &Case, job: &Job, turn: usize) -> Vec<orch_bus::Outgoing> {
+/// attempt: it answers another one. Where the attempt was asked for twice, the next one may have begun.
+fn answers(case: &Case, job: &Job, turn: usize, is_first: bool) -> Vec<orch_bus::Outgoing> {
     let noise = case.noise[turn % case.noise.len()];
     let say = match case.work(number(job), job.attempt) {
         Work::Loads => Say::Loaded,
@@ -116,7 +116,7 @@ fn answers(case: &Case, job: &Job, turn: usize) -> Vec<orch_bus::Outgoing> {
     };
     let other_attempt = |attempt| Job { attempt, ..job.clone() };
     let mut records = Vec::new();
-    if noise & 1 != 0 {
+    if noise & 1 != 0 && is_first {
         records.push(answer(&other_attempt(job.attempt + 1), &Say::Loaded));
     }
     if noise & 2 != 0 && job.attempt > 1 {
@@ -151,7 +151,7 @@ async fn play(case: &Case, world: &World, plan: &Arc<RunPlan>) -> Vec<ObjectPhas
     let mut former = Vec::new();
     let mut workers = [Worker::join(world, "work").await, Worker::join(world, "other").await];
     let voice = world.bus.inner().producer().await.unwrap();
-    let mut turn = 0;
+    let (mut turn, mut seen) = (0, HashSet::new());
     loop {
         match case.goings.get(&turn) {
             None => {}
@@ -176,7 +176,8 @@ async fn play(case: &Case, world: &World, plan: &Arc<RunPlan>) -> Vec<ObjectPhas
                 return over.view.letters.iter().map(phase).collect();
             }
         };
-        voice.send(answers(case, &job, turn));
+        let is_first = seen.insert((job.object.clone(), job.attempt));
+        voice.send(answers(case, &job, turn, is_first));
         worker.finish(&job);
         turn += 1;
     }

@@ -59,7 +59,7 @@ fn the_queue_timeout_counts_from_the_ready_record_to_the_first_sign() {
 #[test]
 fn an_object_that_waits_for_the_window_has_no_queue_timeout() {
     let mut play = Play::with_window("a, b", 1, timeouts(Some(5_000), None, 30_000));
-    play = play.run("start a, wait 20s");
+    play = play.run("start a, wait 17s, wait 3s");
     assert_eq!(play.summary(), "a Running, b Ready");
     // It counts from the record, not from when the object became ready.
     play = play.run("load a, wait 4s");
