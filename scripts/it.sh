@@ -28,7 +28,7 @@ kafka() {
     start_secure_kafka
     test_with kafka-tests
     # By itself, because it takes the broker away from everybody.
-    ORCH_TEST_KAFKA_RESTART=$(kafka_restart) cargo test --locked --workspace --features orch-bus/kafka-tests --test kafka -- outage
+    ORCH_TEST_KAFKA_RESTART=$(kafka_restart) cargo test --locked --workspace --features orch-bus/outage-tests --test outage
 }
 
 api() {

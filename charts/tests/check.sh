@@ -82,7 +82,7 @@ refused() {
 K=(--set kafka.bootstrapServers=kafka:9092)
 refused 'No Kafka given' --set replicas=1
 refused 'kafka.existingSecret=NAME' --set replicas=1
-refused 'put these settings into the key client.properties' --set kafka.existingSecret=team --set kafka.properties.acks=all
+refused 'put these settings into the key client.properties' --set kafka.existingSecret=team --set kafka.properties.client\\.id=x
 refused 'give the brokers as kafka.bootstrapServers' "${K[@]}" --set 'kafka.properties.bootstrap\.servers=b:1'
 refused 'Give the PEM text itself as ssl.ca.pem' "${K[@]}" --set 'kafka.properties.ssl\.ca\.location=/ca.crt'
 refused 'minInsyncReplicas \(3\) is larger than topics.replicationFactor \(2\)' "${K[@]}" --set topics.replicationFactor=2,topics.minInsyncReplicas=3
@@ -137,7 +137,7 @@ else ok; fi
 checksum() { render "${K[@]}" "$@" | sed -n 's/^ *checksum\/kafka: //p'; }
 before=$(checksum)
 if [ -n "$before" ] && [ "$before" = "$(checksum --set log.level=debug)" ] &&
-  [ "$before" != "$(checksum --set kafka.properties.acks=all)" ]; then ok; else
+  [ "$before" != "$(checksum --set kafka.properties.client\\.id=x)" ]; then ok; else
   bad "the annotation checksum/kafka does not follow the Secret"
 fi
 
@@ -150,7 +150,7 @@ sasl.mechanism=SCRAM-SHA-512
 sasl.password=not=a #real password
 sasl.username=orchestrator
 security.protocol=SASL_SSL
-socket.keepalive.enable=true
+socket.max.fails=1
 END
 )) && ok || bad "client.properties of values/tls.yaml" "$out"
 out=$(sed -n 's/^  ca.crt: //p' "$scratch/tls.yaml" | base64 -d | sed -n '1p;$=')

@@ -192,7 +192,7 @@ impl Report<'_> {
                     if object.attempt > 1 { format!("attempt {}", object.attempt) } else { String::new() };
                 let worker = object.worker.clone().unwrap_or_default();
                 vec![
-                    Cell::right(duration::display(*ms)),
+                    Cell::right(took(*ms)),
                     Cell::text(self.title(&object.id)),
                     Cell::text(&object.stage),
                     Cell::text(worker).tone(Tone::Faint),
@@ -222,14 +222,14 @@ impl Report<'_> {
         if steps.is_empty() {
             return String::new();
         }
-        let mut text = format!("\ncritical path, {}:\n", duration::display(path.total_ms));
+        let mut text = format!("\ncritical path, {}:\n", took(path.total_ms));
         let rows: Vec<Vec<Cell>> = steps
             .iter()
             .take(ON_PATH)
             .map(|ix| {
                 let stage = plan.stage_of(**ix).name.as_str();
                 let title = self.title(plan.object(**ix).id.as_str());
-                vec![Cell::right(duration::display(of(**ix))), Cell::text(title), Cell::text(stage)]
+                vec![Cell::right(took(of(**ix))), Cell::text(title), Cell::text(stage)]
             })
             .collect();
         text.push_str(&render(&rows, self.paint));
@@ -251,6 +251,11 @@ fn duration_of(object: &ObjectStatus) -> Option<Millis> {
     let start = parse_timestamp(object.start_time.as_deref()?)?;
     let end = parse_timestamp(object.end_time.as_deref()?)?;
     Some((end - start).max(0))
+}
+
+/// A duration for people; below a second the tenths of [`duration::display`] say too little.
+fn took(ms: Millis) -> String {
+    if ms < 1_000 { format!("{ms}ms") } else { duration::display(ms) }
 }
 
 /// `1 object`, `2 objects`.

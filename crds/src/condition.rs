@@ -97,8 +97,6 @@ pub mod workers_ready {
 pub mod progressing {
     /// True: objects are at work.
     pub const RUNNING: &str = "Running";
-    /// True: a new leader reads the log before it goes on.
-    pub const RECOVERING: &str = "Recovering";
     /// False: it has not started; another condition says what it waits for.
     pub const WAITING: &str = "Waiting";
     /// False: it has ended.
@@ -129,8 +127,6 @@ pub mod succeeded {
 pub mod stalled {
     /// False: things happen, or nothing is expected to.
     pub const MOVING: &str = "Moving";
-    /// True: objects are queued, and nothing has answered for long.
-    pub const NO_PROGRESS: &str = "NoProgress";
     /// True: objects are queued, and their stage has no worker that is ready.
     pub const NO_WORKERS: &str = "NoWorkers";
     /// True: no broker answers.

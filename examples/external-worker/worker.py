@@ -49,8 +49,8 @@ def setting(name):
 
 
 def client_config():
-    """`kafka/client.properties` of ORCH_CONFIG_DIR and the certificates beside it, if they are there."""
-    folder = Path(os.environ.get("ORCH_CONFIG_DIR", "/etc/orchestrator")) / "kafka"
+    """`client.properties` of ORCH_CONFIG_DIR and the certificates beside it, if they are there."""
+    folder = Path(os.environ.get("ORCH_CONFIG_DIR", "/etc/orchestrator"))
     config = {}
     if (folder / "client.properties").exists():
         for line in (folder / "client.properties").read_text(encoding="utf-8").splitlines():

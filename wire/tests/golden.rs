@@ -214,7 +214,7 @@ fn run_records_are_read_and_written() {
             RunRecord {
                 run: run(),
                 epoch: 0,
-                kind: RunRecordKind::RunCancelled { reason: RunEnd::Cancelled },
+                kind: RunRecordKind::RunCancelled { reason: RunEnd::DeadlineExceeded },
             },
         ),
     ];
@@ -230,7 +230,7 @@ fn run_records_are_read_and_written() {
             (name, &read),
             ("run_started.json", EventsRecord::RunStarted { run_uid: Cow::Borrowed(UID), .. })
                 | ("leader_started.json", EventsRecord::LeaderStarted { .. })
-                | ("run_cancelled.json", EventsRecord::RunCancelled { reason: RunEnd::Cancelled, .. })
+                | ("run_cancelled.json", EventsRecord::RunCancelled { reason: RunEnd::DeadlineExceeded, .. })
         );
         assert!(same, "{name}: {read:?}");
     }

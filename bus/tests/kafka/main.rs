@@ -4,8 +4,8 @@
 // A failed expectation ends the test.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod absent;
 mod killed;
-mod outage;
 mod secured;
 #[path = "../suite/mod.rs"]
 mod suite;

@@ -1,8 +1,7 @@
-//! A broker with TLS and SCRAM: `ORCH_TEST_KAFKA_SECURE` is a folder with `ca.crt`, `operator.crt` and `operator.key`,
-//! `ORCH_TEST_KAFKA_SECURE_SCRAM` and `ORCH_TEST_KAFKA_SECURE_MTLS` are bootstrap servers. The user `admin` with
-//! the password `admin-secret` may do everything, the certificate's owner nothing.
+//! Brokers with TLS, SCRAM, client certificates and access rules. `ORCH_TEST_KAFKA_SECURE` is the folder of their
+//! clients, as `local/kafka/secure.sh up` makes it: `admin` may do everything, `stranger` and `stranger-tls` nothing.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use orch_bus::kafka::{CLIENT_PROPERTIES, KafkaBus, KafkaConfig};
@@ -13,42 +12,37 @@ use crate::suite::{read, record, soon, spec, take, tokens, topic, until, write};
 /// A bad login has to be named within this.
 const NAMED: Duration = Duration::from_secs(30);
 
-struct Secure {
-    files: BTreeMap<String, Vec<u8>>,
-    scram: String,
-    mtls: String,
+/// The folder of a client: the keys that a connection Secret has.
+fn folder(client: &str) -> PathBuf {
+    let clients = std::env::var("ORCH_TEST_KAFKA_SECURE").unwrap_or_else(|_| {
+        panic!("ORCH_TEST_KAFKA_SECURE is not set: `make it-kafka` starts secured brokers and sets it")
+    });
+    PathBuf::from(clients).join(client)
 }
 
-/// `None`, with a line that says so, when there is no such broker.
-fn secure() -> Option<Secure> {
-    let Ok(dir) = std::env::var("ORCH_TEST_KAFKA_SECURE") else {
-        println!("skipped: ORCH_TEST_KAFKA_SECURE is not set");
-        return None;
-    };
-    let file = |name: &str| std::fs::read(format!("{dir}/{name}")).unwrap();
-    let files = BTreeMap::from([
-        ("ca.crt".to_owned(), file("ca.crt")),
-        ("tls.crt".to_owned(), file("operator.crt")),
-        ("tls.key".to_owned(), file("operator.key")),
-    ]);
-    let scram = std::env::var("ORCH_TEST_KAFKA_SECURE_SCRAM").unwrap();
-    let mtls = std::env::var("ORCH_TEST_KAFKA_SECURE_MTLS").unwrap();
-    Some(Secure { files, scram, mtls })
+fn config(client: &str) -> KafkaConfig {
+    KafkaConfig::load(Some(&folder(client)), None).unwrap()
 }
 
-impl Secure {
-    fn config(&self, servers: &str, properties: &str, without: &[&str]) -> KafkaConfig {
-        let mut files = self.files.clone();
-        files.retain(|name, _| !without.contains(&name.as_str()));
-        files.insert(CLIENT_PROPERTIES.to_owned(), properties.as_bytes().to_vec());
-        KafkaConfig::from_files(&files, Some(servers)).unwrap()
+/// A client like this one, but for one file.
+fn changed(client: &str, file: &str, change: impl Fn(&str) -> String) -> KafkaConfig {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder(client)).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
+    let path = copy.path().join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, change(&text)).unwrap();
+    KafkaConfig::load(Some(copy.path()), None).unwrap()
+}
 
-    fn scram(&self, password: &str) -> KafkaConfig {
-        let login = format!("sasl.username=admin\nsasl.password={password}");
-        let properties = format!("security.protocol=sasl_ssl\nsasl.mechanisms=SCRAM-SHA-512\n{login}\n");
-        self.config(&self.scram, &properties, &["tls.crt", "tls.key"])
-    }
+fn with_wrong_password(properties: &str) -> String {
+    let lines = properties.lines().map(|line| match line.split_once('=') {
+        Some(("sasl.password", _)) => "sasl.password=wrong",
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The reason reaches the caller's error and the readiness.
@@ -65,8 +59,7 @@ async fn is_named(config: KafkaConfig, wanted: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_lets_in() {
-    let Some(secure) = secure() else { return };
-    let bus = KafkaBus::new(secure.scram("admin-secret")).unwrap();
+    let bus = KafkaBus::new(config("admin")).unwrap();
     let topic = topic(&bus, &crate::prefix("scram"), "all", 1).await;
     let producer = bus.producer().await.unwrap();
     write(&*producer, &topic, 0, 0..100).await;
@@ -85,11 +78,10 @@ async fn a_password_lets_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_lets_in_and_denied_access_is_named() {
-    let Some(secure) = secure() else { return };
     let name = crate::prefix("mtls");
-    let admin = KafkaBus::new(secure.scram("admin-secret")).unwrap();
+    let admin = KafkaBus::new(config("admin")).unwrap();
     let topic = topic(&admin, &name, "closed", 1).await;
-    let bus = KafkaBus::new(secure.config(&secure.mtls, "security.protocol=ssl\n", &[])).unwrap();
+    let bus = KafkaBus::new(config("stranger-tls")).unwrap();
     let is_denied = |error: &BusError| matches!(error, BusError::Denied(what) if what.contains(&topic));
     let error = bus.ensure_topics(&[spec(&format!("{name}new"), 1)], true).await.unwrap_err();
     assert!(matches!(error, BusError::Denied(_)), "{error}");
@@ -107,13 +99,11 @@ async fn a_certificate_lets_in_and_denied_access_is_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_named() {
-    let Some(secure) = secure() else { return };
-    is_named(secure.scram("wrong"), &["authentication"]).await;
+    is_named(changed("admin", CLIENT_PROPERTIES, with_wrong_password), &["authentication"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_authority_is_named() {
-    let Some(secure) = secure() else { return };
-    let config = secure.config(&secure.mtls, "security.protocol=ssl\n", &["ca.crt"]);
-    is_named(config, &["certificate"]).await;
+    let other = std::fs::read_to_string(folder("admin").join("../../certs/other-ca.crt")).unwrap();
+    is_named(changed("stranger-tls", "ca.crt", |_| other.clone()), &["certificate"]).await;
 }

@@ -4,7 +4,7 @@ use orch_core::finding::Finding;
 use orch_core::plan::{RunPlan, plan};
 use orch_crds::PipelineRun;
 use orch_crds::condition::graph_valid;
-use orch_crds::conversion::run_spec;
+use orch_crds::conversion::{check_inline_size, run_spec};
 
 use super::observe::Observed;
 
@@ -13,6 +13,9 @@ const SHOWN: usize = 20;
 
 /// Checks what was observed.
 pub(crate) fn validate(run: &PipelineRun, observed: &Observed) -> Result<RunPlan, Vec<Finding>> {
+    if let Some(too_large) = check_inline_size(&run.spec) {
+        return Err(vec![too_large]);
+    }
     let pipeline = observed.pipeline.as_ref().map(|pipeline| &pipeline.spec);
     let converted = run_spec(&run.spec, pipeline, &observed.chunks)?;
     let mut plan = plan(converted.spec)?;
