@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 // What the promises need and this test does not.
-#[allow(dead_code, unused_macros)]
+#[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../suite/mod.rs"]
 mod suite;
 

@@ -250,30 +250,4 @@ impl RunState {
         failed.sort_unstable();
         failed
     }
-
-    /// For each stage: whether an object of it waits for one that is published or runs, so that work is about to come.
-    pub fn stages_due_soon(&self, dispatch: &super::Dispatch) -> Vec<bool> {
-        let mut soon = vec![false; self.plan.stages.len()];
-        for ix in self.plan.indices() {
-            let under_way = match self.cell(ix).phase {
-                Phase::Running => true,
-                Phase::Ready => dispatch.publication(ix).is_some(),
-                Phase::Pruned
-                | Phase::Pending
-                | Phase::Loaded
-                | Phase::Failed
-                | Phase::Blocked
-                | Phase::Cancelled => false,
-            };
-            if !under_way {
-                continue;
-            }
-            for dependant in self.plan.graph.dependants(ix) {
-                if self.cell(*dependant).phase == Phase::Pending {
-                    soon[self.plan.object(*dependant).stage.usize()] = true;
-                }
-            }
-        }
-        soon
-    }
 }

@@ -54,7 +54,12 @@ async fn o14_a_killed_operator_loses_nothing_and_runs_nothing_twice() {
     }
     let status = setup.end_of("killed").await.status.unwrap();
     assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 600));
-    assert!(status.epoch.unwrap() >= 5, "each operator had a term of its own: {:?}", status.epoch);
+    // The last one may have found the run ended.
+    assert!(
+        status.epoch >= Some(4),
+        "each operator that was killed had a term of its own: {:?}",
+        status.epoch
+    );
     let story = setup.story(&run).await;
     assert_eq!((story.loaded().len(), story.repeated), (600, 0));
     story.assert_order(&graph);

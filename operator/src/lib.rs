@@ -1,1 +1,0 @@
-//! The Kubernetes operator around the runner: reconcile, status, scaling, leadership, metrics.
