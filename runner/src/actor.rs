@@ -9,7 +9,7 @@ use orch_core::id::{Epoch, Millis, RunUid};
 use orch_wire::RunGate;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::arrivals::{Arrivals, Recovered, Source};
 use crate::handle::{Command, Demand, Exit, RunSettings, RunSnapshot};
@@ -48,12 +48,17 @@ pub(crate) struct Actor {
     pub(crate) term: Term,
     /// Next offset of the events topic.
     pub(crate) position: i64,
+    /// Offset of our newest `LeaderStarted`.
+    pub(crate) led_from: i64,
     /// What stands before this offset was counted by whoever led then.
     pub(crate) count_from: i64,
     /// Which run is asked first whether it can use what others left.
     pub(crate) leftover_turn: usize,
     pub(crate) wake_at: Option<Millis>,
-    pub(crate) demand_due: Option<Instant>,
+    /// Not before this is the demand looked at again.
+    pub(crate) demand_due: Instant,
+    /// Whether anything has changed since the last look.
+    pub(crate) demand_is_stale: bool,
     /// Whether anything about a run has changed since the last report.
     pub(crate) has_changed: bool,
     pub(crate) reports: Reports,
@@ -129,6 +134,7 @@ impl Actor {
         }
         if std::mem::take(&mut self.has_changed) {
             self.reports.changed.send_modify(|version| *version += 1);
+            self.demand_is_stale = true;
         }
         self.renew_demand();
         None
@@ -139,14 +145,20 @@ impl Actor {
             // Best effort: whoever takes over publishes what is not there.
             let _ = tokio::time::timeout(FLUSH, self.outbox.flush()).await;
         }
-        info!(events = %self.events_topic, ?exit, "no longer leading");
+        match &exit {
+            Exit::Broken(error) => warn!(events = %self.events_topic, %error, "no longer leading"),
+            Exit::Stopped | Exit::Superseded { .. } => {
+                info!(events = %self.events_topic, ?exit, "no longer leading");
+            }
+        }
         exit
     }
 
     fn sleep_until(&self) -> Instant {
         let in_ms = self.wake_at.map_or(REST_MS, |at| (at - now_ms()).clamp(1, REST_MS));
         let wake = Instant::now() + Duration::from_millis(in_ms as u64);
-        [self.demand_due, self.outbox.again_at()].into_iter().flatten().fold(wake, Instant::min)
+        let demand_due = self.demand_is_stale.then_some(self.demand_due);
+        [demand_due, self.outbox.again_at()].into_iter().flatten().fold(wake, Instant::min)
     }
 
     fn obey(&mut self, command: Command) {
@@ -199,19 +211,20 @@ impl Actor {
                 events: self.events_topic.clone(),
                 ready_topics: self.stages.topics(self.arrivals.slots()),
                 position: self.position,
+                led_from: self.led_from,
                 stats: self.reports.stats.clone(),
             };
             self.arrivals.start(source);
         }
     }
 
-    /// Runs were read back. When their records name a term above ours, nothing that we write would count for them: a
-    /// higher one has to begin first.
+    /// Runs were read back. When their records name a term that is not below ours, ours never began for them and
+    /// nothing that we write would count: a higher one has to begin first.
     fn park(&mut self, recovered: Recovered) {
-        let epoch = recovered.epoch();
+        let former = recovered.former_term;
         self.arrivals.park(recovered);
-        if epoch > self.term.writes() {
-            self.ask_for_term(epoch);
+        if former >= self.term.writes() {
+            self.ask_for_term(former);
         }
     }
 

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::handle::RunSettings;
-use crate::records::run_uid;
+use crate::records;
 use crate::recovery::{Outstanding, Published, Stretch, of_run, positions, published, read_stretch};
 use crate::run::Run;
 use crate::stats::Stats;
@@ -36,13 +36,8 @@ struct Arriving {
 pub(crate) struct Recovered {
     runs: Vec<Run>,
     published: Published,
-}
-
-impl Recovered {
-    /// The highest term that their records name.
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.runs.iter().map(|run| run.state.epoch()).max().unwrap_or(0)
-    }
+    /// The highest term that their records name before our own began.
+    pub(crate) former_term: Epoch,
 }
 
 /// See the module.
@@ -64,6 +59,8 @@ pub(crate) struct Source {
     pub(crate) ready_topics: Vec<Arc<str>>,
     /// The actor has read the events up to here.
     pub(crate) position: i64,
+    /// Offset of our `LeaderStarted`.
+    pub(crate) led_from: i64,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -141,7 +138,9 @@ impl Arrivals {
     /// The runs that are complete now, each with what is published of it. Those that were removed meanwhile are not
     /// among them.
     pub(crate) fn take(&mut self, stats: &Stats) -> Vec<(Run, Outstanding)> {
-        let Some(Recovered { runs, mut published }) = self.recovered.take() else { return Vec::new() };
+        let Some(Recovered { runs, mut published, former_term: _ }) = self.recovered.take() else {
+            return Vec::new();
+        };
         let mut orders = std::mem::take(&mut self.reading);
         let held = std::mem::take(&mut self.held);
         let mut complete = Vec::new();
@@ -162,7 +161,7 @@ impl Arrivals {
 fn see(run: &mut Run, message: &Message, stats: Option<&Stats>) {
     match decode_event(&message.key, &message.value) {
         Ok(EventsRecord::LeaderStarted { epoch, .. }) => run.fold_leader(epoch, message),
-        Ok(record) if run_uid(&record) == run.uid().as_str() => {
+        Ok(record) if records::run_uid(&record) == run.uid().as_str() => {
             // A record that changes nothing is counted, and no more.
             let _ = run.fold(record, message, stats);
         }
@@ -185,37 +184,47 @@ async fn recover(source: Source, arriving: Vec<Arriving>) -> Result<Recovered, B
 }
 
 async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, BusError> {
-    let Source { bus, events, ready_topics, position, stats } = source;
+    let Source { bus, events, ready_topics, position, .. } = source;
     let positions = positions(&**bus, ready_topics.clone()).await?;
     let end = bus.bounds(events).await?.first().map_or(0, |bounds| bounds.high).max(*position);
-    let new = |arriving: &Arriving| {
-        (Run::new(arriving.settings.clone(), arriving.slots.clone()), arriving.count_from)
-    };
-    let mut runs: HashMap<RunUid, (Run, i64)> =
-        arriving.iter().map(|arriving| (arriving.settings.uid.clone(), new(arriving))).collect();
-    let from = runs.values().map(|(run, _)| run.from).min().unwrap_or(end).min(end);
+    let mut readings: HashMap<RunUid, Reading> =
+        arriving.iter().map(|arriving| (arriving.settings.uid.clone(), Reading::new(arriving))).collect();
+    let from = readings.values().map(|reading| reading.run.from).min().unwrap_or(end).min(end);
     let stretch = Stretch { topic: events.clone(), partition: 0, from, until: end, at_least: *position };
-    let reached =
-        read_stretch(&**bus, &stretch, |message| match decode_event(&message.key, &message.value) {
-            Ok(EventsRecord::LeaderStarted { epoch, .. }) => {
-                for (run, _) in runs.values_mut() {
-                    run.fold_leader(epoch, message);
-                }
+    let mut former_term = 0;
+    let reached = read_stretch(&**bus, &stretch, |message| {
+        let Ok(record) = decode_event(&message.key, &message.value) else { return };
+        if message.offset < source.led_from {
+            former_term = former_term.max(records::epoch(&record).unwrap_or(0));
+        }
+        if let EventsRecord::LeaderStarted { epoch, .. } = record {
+            for reading in readings.values_mut() {
+                reading.run.fold_leader(epoch, message);
             }
-            Ok(record) => {
-                if let Some((run, count_from)) = runs.get_mut(run_uid(&record)) {
-                    let stats = (message.offset >= *count_from).then_some(&**stats);
-                    let _ = run.fold(record, message, stats);
-                }
-            }
-            Err(_) => {}
-        })
-        .await?;
-    let mut runs: Vec<Run> = runs.into_values().map(|(run, _)| run).collect();
+        } else if let Some(Reading { run, count_from }) = readings.get_mut(records::run_uid(&record)) {
+            let stats = (message.offset >= *count_from).then_some(&*source.stats);
+            let _ = run.fold(record, message, stats);
+        }
+    })
+    .await?;
+    let mut runs: Vec<Run> = readings.into_values().map(|reading| reading.run).collect();
     for run in &mut runs {
         run.from = reached;
     }
     let started = runs.iter().any(|run| run.state.started_at().is_some());
     let published = if started { published(&**bus, positions).await? } else { Published::new() };
-    Ok(Recovered { runs, published })
+    Ok(Recovered { runs, published, former_term })
+}
+
+/// A run that is read back.
+struct Reading {
+    run: Run,
+    count_from: i64,
+}
+
+impl Reading {
+    fn new(arriving: &Arriving) -> Self {
+        let run = Run::new(arriving.settings.clone(), arriving.slots.clone());
+        Self { run, count_from: arriving.count_from }
+    }
 }

@@ -195,12 +195,12 @@ impl Actor {
 
     pub(crate) fn renew_demand(&mut self) {
         let now = Instant::now();
-        if self.demand_due.is_some_and(|due| due > now) {
+        if !self.demand_is_stale || self.demand_due > now {
             return;
         }
+        self.demand_is_stale = false;
+        self.demand_due = now + DEMAND_INTERVAL;
         let demand = self.demand();
-        let live = demand.stages.iter().any(|stage| stage.outstanding > 0 || stage.soon);
-        self.demand_due = live.then(|| now + DEMAND_INTERVAL);
         self.reports.demand.send_if_modified(|old| {
             let differs = *old != demand;
             *old = demand;

@@ -46,7 +46,10 @@ impl Actor {
         }
         self.arrivals.hold_for_all(message);
         match self.term.hear(epoch, leader) {
-            Heard::Ours => _ = self.reports.epoch.send_replace(epoch),
+            Heard::Ours => {
+                self.led_from = message.offset;
+                self.reports.epoch.send_replace(epoch);
+            }
             Heard::Void if message.offset >= self.count_from => self.reports.stats.refuse(Refused::Fenced),
             Heard::Theirs | Heard::Void => {}
         }

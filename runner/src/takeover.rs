@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use orch_bus::{Bus, BusError};
 use orch_core::id::Epoch;
 use orch_wire::{RunRecord, RunRecordKind};
+use tokio::time::Instant;
 use tracing::info;
 
 use crate::actor::{Actor, Reports};
@@ -59,10 +60,12 @@ impl Actor {
             arrivals: Arrivals::default(),
             term: Term::new(unique(&settings.leader), settings.known_epoch),
             position: start,
+            led_from: end,
             count_from: end,
             leftover_turn: 0,
             wake_at: None,
-            demand_due: None,
+            demand_due: Instant::now(),
+            demand_is_stale: true,
             has_changed: true,
             reports,
         };

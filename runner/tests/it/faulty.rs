@@ -29,6 +29,8 @@ struct Faults {
     /// By end of the topic's name: so many records are given up, with this error.
     refusals: Mutex<HashMap<String, (usize, BusError)>>,
     on_committed: Mutex<Option<Hook>>,
+    /// A reader that has given a record with this text gives nothing more.
+    last_word: watch::Sender<Option<String>>,
     sent: Mutex<Vec<Outgoing>>,
     /// Goes away as soon as somebody has begun to read.
     leave_at_read: AtomicBool,
@@ -42,6 +44,7 @@ impl FaultyBus {
             keep_acknowledgements: watch::Sender::new(false),
             refusals: Mutex::default(),
             on_committed: Mutex::default(),
+            last_word: watch::Sender::new(None),
             sent: Mutex::default(),
             leave_at_read: AtomicBool::new(false),
         };
@@ -74,6 +77,11 @@ impl FaultyBus {
     /// Calls this when the positions of a group are asked for, once, before they are looked up.
     pub fn on_committed(&self, hook: impl FnOnce() + Send + 'static) {
         *self.faults.on_committed.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    /// A reader that has given a record with this text gives nothing more until this is taken back.
+    pub fn set_last_word(&self, text: Option<&str>) {
+        self.faults.last_word.send_replace(text.map(str::to_owned));
     }
 
     /// Everything that was handed over so far.
@@ -137,7 +145,7 @@ impl Bus for FaultyBus {
         if self.faults.leave_at_read.load(Ordering::SeqCst) {
             self.go_away(true);
         }
-        Ok(Box::new(FaultyReader { inner, faults: self.faults.clone() }))
+        Ok(Box::new(FaultyReader { inner, faults: self.faults.clone(), is_done: false }))
     }
 
     async fn producer(&self) -> Result<Box<dyn Producer>, BusError> {
@@ -166,6 +174,8 @@ impl Bus for FaultyBus {
 
 struct FaultyReader {
     inner: Box<dyn Reader>,
+    /// It has given the last word.
+    is_done: bool,
     faults: Arc<Faults>,
 }
 
@@ -175,7 +185,16 @@ impl Reader for FaultyReader {
         // As Kafka's: while the broker is away nothing comes.
         let mut away = self.faults.away.subscribe();
         let _ = away.wait_for(|away| !away).await;
-        self.inner.next().await
+        let mut last_word = self.faults.last_word.subscribe();
+        if self.is_done {
+            let _ = last_word.wait_for(Option::is_none).await;
+        }
+        let batch = self.inner.next().await?;
+        if let Some(text) = &*last_word.borrow() {
+            self.is_done |=
+                batch.iter().any(|message| String::from_utf8_lossy(&message.value).contains(text));
+        }
+        Ok(batch)
     }
 }
 

@@ -156,6 +156,7 @@ async fn play(case: &Case, world: &World, plan: &Arc<RunPlan>) -> Vec<ObjectPhas
         match case.goings.get(&turn) {
             None => {}
             Some(Going::IsSuperseded) => {
+                operator.until("r1", "there", |_| true).await;
                 former.push(std::mem::replace(&mut operator, self::operator(case, world, plan, turn).await));
             }
             Some(Going::Stops) => {

@@ -99,13 +99,16 @@ async fn an_answer_that_comes_during_a_take_over_makes_nothing_run_again() {
         world.bus.on_committed(move || {
             voice.send(vec![answer(&a, &Say::Loaded)]);
             worker.finish(&a);
-            worker.load_everything();
         });
+        // What the take-over itself has not read comes only later.
+        world.bus.set_last_word(Some(r#""epoch":2"#));
         let now = if arrives_later { vec![] } else { vec![run("r1", &plan)] };
-        let second = Operator::start(&world, now).await;
-        if arrives_later {
-            second.handle().add(run("r1", &plan));
-        }
+        let settings = PipelineSettings { known_epoch: 1, ..world.settings() };
+        let second = Operator::try_start(&world, settings, now).await.unwrap();
+        second.handle().add(run("r1", &plan));
+        second.until_count("r1", ObjectPhase::Queued, 1).await;
+        world.bus.set_last_word(None);
+        Worker::join(&world, "work").await.load_everything();
         assert_eq!(outcome(&second.until_over("r1").await, &plan), "Succeeded Completed: a Loaded, b Loaded");
         assert_eq!(world.asked().await, "a#1 b#1");
     }
@@ -295,4 +298,19 @@ async fn a_run_whose_start_lies_beyond_the_log_begins_all_the_same() {
         assert_eq!(outcome(&operator.until_over("r1").await, &plan), "Succeeded Completed: a Loaded");
         operator.handle().remove(&RunUid::new("r1")).await;
     }
+}
+
+#[tokio::test]
+async fn a_leader_of_the_same_term_as_another_raises_it_when_it_sees_that() {
+    let plan = plans::graph("a -> b");
+    let world = World::new(&plan).await;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    first.until_count("r1", ObjectPhase::Queued, 1).await;
+    // It knows nothing of the first one, which lives.
+    let second = Operator::start(&world, vec![]).await;
+    assert_eq!((first.handle().epoch(), second.handle().epoch()), (1, 1));
+    second.handle().add(run("r1", &plan));
+    assert!(matches!(first.exit().await, Exit::Superseded { epoch: 2 }));
+    second.until_count("r1", ObjectPhase::Queued, 1).await;
+    assert_eq!((second.handle().epoch(), world.asked().await.as_str()), (2, "a#1"));
 }

@@ -65,12 +65,30 @@ async fn an_old_word_is_not_repeated_after_a_new_one() {
     world.bus.refuse(".control", 1, lost());
     operator.order("r1", orch_core::engine::Orders { cancel: true, ..Default::default() });
     operator.until("r1", "cancelled", |run| run.view.phase.is_terminal()).await;
-    // Leaves before `Cancelled` is written again.
+    // Leaves before `Cancelled` is written again. The word about the next run is given up too: when that comes, what
+    // waited before it would have come as well.
     operator.handle().remove(&RunUid::new("r1")).await;
+    world.bus.refuse(".control", 1, lost());
     operator.handle().add(run("r2", &plan));
     Worker::join(&world, "work").await.load_everything();
     operator.until_over("r2").await;
     assert_eq!(world.gates("r1").await, "Open Ended");
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_is_not_repeated_when_it_has_come_again() {
+    let plan = plans::graph("a");
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    operator.until_count("r1", ObjectPhase::Queued, 1).await;
+    // `Ended`, and `Open` when it is here again.
+    world.bus.refuse(".control", 2, lost());
+    operator.handle().remove(&RunUid::new("r1")).await;
+    operator.handle().add(run("r1", &plan));
+    world.until_gates("r1", "Open Open").await;
+    Worker::join(&world, "work").await.load_everything();
+    operator.until_over("r1").await;
+    assert_eq!(world.gates("r1").await, "Open Open Ended");
 }
 
 #[tokio::test]
