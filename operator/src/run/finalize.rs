@@ -1,5 +1,6 @@
 //! The end of a resource: its workers, then its topics. A deadline sees to it that no namespace hangs on us.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,29 +25,32 @@ pub(crate) const FINALIZER: &str = "kafka-orchestrator.dev/topics";
 /// What is not gone yet is looked at again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Sets the finalizer, where it is not set.
-pub(crate) async fn add<K>(client: &Client, resource: &K) -> Result<(), kube::Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
+/// What may hold our finalizer: PipelineRun and Pipeline.
+pub(crate) trait Finalized:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug
 {
+}
+
+impl<K> Finalized for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug
+{
+}
+
+/// Sets the finalizer, where it is not set.
+pub(crate) async fn add<K: Finalized>(client: &Client, resource: &K) -> Result<(), kube::Error> {
     if resource.finalizers().iter().any(|name| name == FINALIZER) {
         return Ok(());
     }
     let mut finalizers = resource.finalizers().to_vec();
     finalizers.push(FINALIZER.to_owned());
-    set(client, resource, &finalizers).await
+    set_finalizers(client, resource, &finalizers).await
 }
 
-async fn set<K>(client: &Client, resource: &K, finalizers: &[String]) -> Result<(), kube::Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+async fn set_finalizers<K: Finalized>(
+    client: &Client,
+    resource: &K,
+    finalizers: &[String],
+) -> Result<(), kube::Error> {
     let api: Api<K> = Api::namespaced(client.clone(), &resource.namespace().unwrap_or_default());
     // With the resource version: a finalizer that somebody else sets meanwhile must not get lost.
     let patch =
@@ -81,17 +85,11 @@ pub(crate) async fn finalize(
 }
 
 /// The resource of a set of stages is going.
-pub(crate) async fn finalize_stages<K>(
+pub(crate) async fn finalize_stages<K: Finalized>(
     context: &Arc<Context>,
     resource: &K,
     set: StageSet,
-) -> Result<Action, Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+) -> Result<Action, Error> {
     context.registry.drop_set(&set.key()).await;
     if !resource.finalizers().iter().any(|name| name == FINALIZER) {
         return Ok(Action::await_change());
@@ -111,19 +109,9 @@ where
         context.tell(&resource.object_ref(&()), EventType::Warning, "TopicsLeftBehind", &note).await;
     }
     let left: Vec<String> = resource.finalizers().iter().filter(|name| *name != FINALIZER).cloned().collect();
-    set_finalizers(context, resource, &left).await?;
+    set_finalizers(&context.client, resource, &left).await?;
     info!(set = %set.name, "deleted");
     Ok(Action::await_change())
-}
-
-async fn set_finalizers<K>(context: &Context, resource: &K, left: &[String]) -> Result<(), Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
-    Ok(set(&context.client, resource, left).await?)
 }
 
 async fn remove_topics(context: &Context, set: &StageSet) -> Result<(), String> {
