@@ -6,6 +6,7 @@
 mod admin;
 mod config;
 mod context;
+mod lanes;
 mod member;
 mod message;
 mod producer;

@@ -1,6 +1,9 @@
 //! Graphs of the shapes that people have, as manifests.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
 
 /// Objects and the ids that each depends on.
 pub type Graph = Vec<(String, Vec<String>)>;
@@ -43,4 +46,54 @@ pub fn objects_json(graph: &Graph) -> String {
     }
     text.push(']');
     text
+}
+
+/// The graph in a file of `parent<TAB>child` lines, compressed by gzip. A line with one field is a lone object.
+pub fn edge_list(file: &Path) -> Graph {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(file).unwrap()).read_to_string(&mut text).unwrap();
+    let mut positions: HashMap<&str, usize> = HashMap::new();
+    let mut graph = Graph::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (first, second) =
+            line.split_once('\t').map_or((line, None), |(parent, child)| (parent, Some(child)));
+        let mut position = |id| {
+            *positions.entry(id).or_insert_with(|| {
+                graph.push((id.to_owned(), Vec::new()));
+                graph.len() - 1
+            })
+        };
+        position(first);
+        if let Some(child) = second.map(position) {
+            graph[child].1.push(first.to_owned());
+        }
+    }
+    graph
+}
+
+/// How many objects stand on each level: a level above the highest of the objects that they depend on.
+pub fn level_sizes(graph: &Graph) -> Vec<usize> {
+    let positions: HashMap<&str, usize> =
+        graph.iter().enumerate().map(|(position, (id, _))| (id.as_str(), position)).collect();
+    let mut dependants = vec![Vec::new(); graph.len()];
+    let mut open: Vec<usize> = graph.iter().map(|(_, of)| of.len()).collect();
+    for (position, (_, of)) in graph.iter().enumerate() {
+        for id in of {
+            dependants[positions[id.as_str()]].push(position);
+        }
+    }
+    let mut level: Vec<usize> = (0..graph.len()).filter(|position| open[*position] == 0).collect();
+    let mut sizes = Vec::new();
+    while !level.is_empty() {
+        sizes.push(level.len());
+        let mut next = Vec::new();
+        for dependant in level.iter().flat_map(|position| &dependants[*position]) {
+            open[*dependant] -= 1;
+            if open[*dependant] == 0 {
+                next.push(*dependant);
+            }
+        }
+        level = next;
+    }
+    sizes
 }

@@ -10,3 +10,4 @@ pub mod history;
 pub mod kubelet;
 pub mod process;
 pub mod replay;
+pub mod setup;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use k8s_openapi::api::core::v1::Secret;
 use orch_bus::kafka::{KafkaBus, KafkaConfig};
 use orch_bus::{Bus, BusError};
+use tracing::info;
 
 /// Keys of a folder or Secret that say how to reach Kafka.
 const KEYS: [&str; 4] = ["client.properties", "ca.crt", "tls.crt", "tls.key"];
@@ -58,7 +59,9 @@ impl Connections {
         if let Some(bus) = buses.get(files) {
             return Ok(bus.clone());
         }
-        let bus: Arc<dyn Bus> = Arc::new(KafkaBus::new(KafkaConfig::from_files(files, None)?)?);
+        let config = KafkaConfig::from_files(files, None)?;
+        info!(kafka = ?config.effective()?, "a connection to Kafka");
+        let bus: Arc<dyn Bus> = Arc::new(KafkaBus::new(config)?);
         buses.insert(files.clone(), bus.clone());
         Ok(bus)
     }

@@ -7,7 +7,7 @@ use orch_bus::{Bus, BusError, Message, Reader};
 use orch_core::engine::{Detail, Orders, project};
 use orch_core::id::{Epoch, Millis, RunUid};
 use orch_wire::RunGate;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -29,6 +29,7 @@ const REST_MS: Millis = 3_600_000;
 /// Where the actor reports to.
 pub(crate) struct Reports {
     pub(crate) changed: watch::Sender<u64>,
+    pub(crate) ended: broadcast::Sender<RunUid>,
     pub(crate) demand: watch::Sender<Demand>,
     pub(crate) epoch: watch::Sender<Epoch>,
     pub(crate) stats: Arc<Stats>,
@@ -133,6 +134,10 @@ impl Actor {
             }
         }
         if std::mem::take(&mut self.has_changed) {
+            for run in self.runs.iter_mut().filter_map(Run::tell_end) {
+                // Nobody may listen.
+                let _ = self.reports.ended.send(run);
+            }
             self.reports.changed.send_modify(|version| *version += 1);
             self.demand_is_stale = true;
         }

@@ -7,7 +7,7 @@ use orch_core::engine::{Detail, Orders, RunView};
 use orch_core::id::{Epoch, RunUid, StageName};
 use orch_core::plan::RunPlan;
 use orch_wire::TopicNames;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::actor::{Actor, Reports};
@@ -86,6 +86,9 @@ pub struct StageDemand {
     pub soon: bool,
 }
 
+/// Runs that ended while somebody who listens was busy elsewhere; of more the oldest are not told.
+const ENDED: usize = 64;
+
 pub(crate) enum Command {
     Add(Box<RunSettings>),
     Order(RunUid, Orders),
@@ -107,6 +110,7 @@ pub struct Outlets {
 pub struct PipelineHandle {
     commands: mpsc::UnboundedSender<Command>,
     changed: watch::Receiver<u64>,
+    ended: broadcast::Sender<RunUid>,
     demand: watch::Receiver<Demand>,
     epoch: watch::Receiver<Epoch>,
     task: JoinHandle<Exit>,
@@ -123,10 +127,12 @@ impl PipelineHandle {
     ) -> Result<Self, BusError> {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (changed_tx, changed) = watch::channel(0);
+        let (ended, _) = broadcast::channel(ENDED);
         let (demand_tx, demand) = watch::channel(Demand::default());
         let (epoch_tx, epoch) = watch::channel(0);
         let reports = Reports {
             changed: changed_tx,
+            ended: ended.clone(),
             demand: demand_tx,
             epoch: epoch_tx,
             stats: outlets.stats,
@@ -134,7 +140,7 @@ impl PipelineHandle {
         };
         let actor = Actor::take_over(bus, settings, runs, reports).await?;
         let task = tokio::spawn(actor.run(receiver));
-        Ok(Self { commands, changed, demand, epoch, task })
+        Ok(Self { commands, changed, ended, demand, epoch, task })
     }
 
     /// Takes a run in. A run that is here already is left as it is. One whose events have to be read back first is
@@ -166,6 +172,11 @@ impl PipelineHandle {
     /// Counts up with every change of any run, and with nothing else; closed when the actor has ended.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.changed.clone()
+    }
+
+    /// The runs that end from now on, each told once by each actor.
+    pub fn ended(&self) -> broadcast::Receiver<RunUid> {
+        self.ended.subscribe()
     }
 
     /// The work of each stage, renewed at most ten times a second.

@@ -37,6 +37,7 @@ pub(crate) struct Run {
     changes: Changes,
     /// Everything that is published or runs, and some of what was: see [`Run::mark_soon`].
     under_way: Vec<ObjectIx>,
+    end_is_told: bool,
 }
 
 impl Run {
@@ -53,6 +54,7 @@ impl Run {
             from: settings.start_offset,
             changes: Changes::default(),
             under_way: Vec::new(),
+            end_is_told: false,
         }
     }
 
@@ -125,6 +127,15 @@ impl Run {
 
     pub(crate) fn is_over(&self) -> bool {
         is_over(&self.state, &self.dispatch)
+    }
+
+    /// Its uid, once, when it is over.
+    pub(crate) fn tell_end(&mut self) -> Option<RunUid> {
+        if self.end_is_told || !self.is_over() {
+            return None;
+        }
+        self.end_is_told = true;
+        Some(self.uid().clone())
     }
 
     /// What may be in flight now: nothing before the workers know that the run is open.

@@ -1,7 +1,9 @@
-//! Writes: records go straight into librdkafka's queue; what does not fit waits in ours. A thread serves the
-//! acknowledgements and refills the queue.
+//! Writes. Records for a partition go to librdkafka in flights; those that come while one is in the air wait here and
+//! make the next. A thread serves the acknowledgements and lets the next flights go.
+//!
+//! Without flights librdkafka would send the same records in many more and smaller requests, and spin while its five
+//! requests a partition are on their way and it has more to send.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,10 +20,12 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use super::admin::{Core, spawn};
 use super::config::refused;
 use super::context::{Health, log};
+use super::lanes::{Handed, Landed, Lanes};
 use crate::{BusError, Outgoing, Producer, Undelivered};
 
-/// Acknowledgements are gathered this long, while any are expected.
-const GATHER: Duration = Duration::from_millis(1);
+/// Acknowledgements are gathered this long, while any are expected. The thread sleeps meanwhile: `poll` with a timeout
+/// does not return before that is over, and spins through its last millisecond.
+const GATHER: Duration = Duration::from_micros(250);
 /// The same when none came for a while: the broker is away.
 const GATHER_AWAY: Duration = Duration::from_millis(20);
 const AWAY: Duration = Duration::from_millis(500);
@@ -53,8 +57,7 @@ struct Shared {
 /// Its lock keeps the order of records.
 struct Queue {
     client: Arc<Client>,
-    /// What librdkafka's queue had no room for.
-    overflow: VecDeque<Outgoing>,
+    lanes: Lanes<Outgoing>,
 }
 
 /// What the delivery callback noted since the last look.
@@ -67,6 +70,7 @@ struct Deliveries {
 struct Noted {
     acknowledged: Vec<u64>,
     failed: Vec<Undelivered>,
+    landed: Landed,
 }
 
 impl ClientContext for Deliveries {
@@ -85,17 +89,37 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
         let token = token as u64;
+        let message = result.as_ref().unwrap_or_else(|(_, message)| message);
+        let mut noted = self.noted();
+        noted.landed.add(message.topic(), message.partition());
         match result {
-            Ok(_) => self.noted().acknowledged.push(token),
+            Ok(_) => noted.acknowledged.push(token),
             Err((error, message)) => {
                 let error = self.health.explain(error, message.topic());
-                self.noted().failed.push(Undelivered { token, topic: message.topic().into(), error });
+                noted.failed.push(Undelivered { token, topic: message.topic().into(), error });
             }
         }
     }
 }
 
 impl Deliveries {
+    /// Notes everything that is known by now. A poll brings one event: an acknowledged batch, or an error.
+    fn gather(&self, client: &Client) {
+        let known = || {
+            let noted = self.noted();
+            noted.acknowledged.len() + noted.failed.len()
+        };
+        let mut before = known();
+        loop {
+            client.poll(Duration::ZERO);
+            let now = known();
+            if now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+
     fn noted(&self) -> MutexGuard<'_, Noted> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,7 +134,7 @@ fn client(core: &Core) -> Result<Arc<Client>, BusError> {
 /// Starts a producer.
 pub(super) fn open(core: Arc<Core>) -> Result<KafkaProducer, BusError> {
     let (undelivered, receiver) = mpsc::unbounded_channel();
-    let queue = Mutex::new(Queue { client: client(&core)?, overflow: VecDeque::new() });
+    let queue = Mutex::new(Queue { client: client(&core)?, lanes: Lanes::default() });
     let shared = Arc::new(Shared {
         core,
         queue,
@@ -135,13 +159,11 @@ impl Producer for KafkaProducer {
         }
         let mut queue = shared.queue();
         let before = shared.open.fetch_add(records.len(), Ordering::AcqRel);
-        let mut records = records.into_iter();
-        if queue.overflow.is_empty()
-            && let Some(left) = records.by_ref().find_map(|record| queue.produce(record))
-        {
-            queue.overflow.push_back(left);
+        for record in records {
+            let (topic, partition) = (record.topic.clone(), record.partition);
+            queue.lanes.add(topic, partition, record);
         }
-        queue.overflow.extend(records);
+        queue.launch();
         drop(queue);
         if before == 0 {
             shared.work.notify_one();
@@ -176,29 +198,26 @@ impl Drop for KafkaProducer {
 }
 
 impl Queue {
-    /// Hands a record to librdkafka; gives it back when its queue is full.
-    fn produce(&self, record: Outgoing) -> Option<Outgoing> {
-        let error = match self.client.send(base_record(&record)) {
-            Ok(()) => return None,
-            Err((error, _)) => error,
-        };
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) {
-            return Some(record);
-        }
-        let context = self.client.context();
-        let error = context.health.explain(&error, &record.topic);
-        context.noted().failed.push(Undelivered { token: record.token, topic: record.topic, error });
-        None
+    /// Lets the flights go that may.
+    fn launch(&mut self) {
+        let Self { client, lanes } = self;
+        lanes.launch(|record| produce(client, record));
     }
+}
 
-    fn refill(&mut self) {
-        while let Some(record) = self.overflow.pop_front() {
-            if let Some(record) = self.produce(record) {
-                self.overflow.push_front(record);
-                return;
-            }
-        }
+/// Hands a record to librdkafka.
+fn produce(client: &Client, record: Outgoing) -> Handed<Outgoing> {
+    let error = match client.send(base_record(&record)) {
+        Ok(()) => return Handed::Taken,
+        Err((error, _)) => error,
+    };
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) {
+        return Handed::Full(record);
     }
+    let context = client.context();
+    let error = context.health.explain(&error, &record.topic);
+    context.noted().failed.push(Undelivered { token: record.token, topic: record.topic, error });
+    Handed::Refused
 }
 
 fn base_record(record: &Outgoing) -> BaseRecord<'_, [u8], [u8], usize> {
@@ -226,16 +245,15 @@ impl Shared {
         while !self.stop.load(Ordering::Acquire) {
             let client = self.wait_for_work();
             let open = self.open.load(Ordering::Acquire) > 0;
-            let away = last_answer.elapsed() > AWAY;
-            client.poll(match (open, away) {
-                (false, _) => Duration::ZERO,
-                (true, false) => GATHER,
-                (true, true) => GATHER_AWAY,
-            });
-            if self.hand_on(&client) || !open {
+            client.context().gather(&client);
+            let answered = self.hand_on(&client);
+            if answered || !open {
                 last_answer = Instant::now();
             }
-            self.queue().refill();
+            if open {
+                let away = last_answer.elapsed() > AWAY;
+                std::thread::sleep(if away { GATHER_AWAY } else { GATHER });
+            }
         }
     }
 
@@ -258,6 +276,7 @@ impl Shared {
         if !noted.failed.is_empty() {
             self.replace_if_broken(client);
         }
+        self.next_flights(noted.landed);
         if let Some(acknowledged) = self.acknowledged.get()
             && !noted.acknowledged.is_empty()
         {
@@ -271,6 +290,14 @@ impl Shared {
             self.idle.notify_waiters();
         }
         true
+    }
+
+    fn next_flights(&self, landed: Landed) {
+        let mut queue = self.queue();
+        for (topic, partition, count) in landed.into_counts() {
+            queue.lanes.land(&topic, partition, count);
+        }
+        queue.launch();
     }
 
     /// An idempotent producer that lost its place in a partition (the broker lost records) refuses everything from

@@ -7,7 +7,7 @@ use orch_crds::status::{PipelineRunStatus, RunPhase};
 use orch_e2e::api::wait_for;
 use orch_e2e::graphs::{layered, objects_json};
 
-use crate::setup::{LIMIT, Setup};
+use orch_e2e::setup::{LIMIT, Setup};
 
 /// Executions by object and attempt, from the file that the workers' command appends to.
 fn executions(log: &Path) -> HashMap<(String, u64), usize> {

@@ -6,6 +6,4 @@
 
 mod kills;
 mod runs;
-mod setup;
-mod speed;
 mod trouble;

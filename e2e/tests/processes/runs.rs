@@ -8,7 +8,7 @@ use orch_e2e::graphs::{layered, objects_json};
 use orch_e2e::history::topics;
 use serde_json::json;
 
-use crate::setup::{LIMIT, Setup};
+use orch_e2e::setup::{LIMIT, Setup};
 
 const SMALL: &str = "
 apiVersion: kafka-orchestrator.dev/v1alpha1

@@ -6,7 +6,7 @@ use orch_crds::status::RunPhase;
 use orch_e2e::api::{condition, wait_for};
 use orch_e2e::history::topics;
 
-use crate::setup::{LIMIT, Setup};
+use orch_e2e::setup::{LIMIT, Setup};
 
 fn run(objects: &str) -> String {
     format!(

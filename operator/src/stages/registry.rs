@@ -8,7 +8,7 @@ use orch_bus::{Bus, BusError};
 use orch_core::engine::{Detail, Orders};
 use orch_core::id::{Epoch, RunUid, StageName};
 use orch_runner::{Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -76,6 +76,10 @@ impl SetHandle {
 
     pub(crate) fn changed(&self) -> watch::Receiver<u64> {
         self.pipeline.changed()
+    }
+
+    pub(crate) fn ended(&self) -> broadcast::Receiver<RunUid> {
+        self.pipeline.ended()
     }
 
     pub(crate) fn workers(&self) -> watch::Receiver<WorkersState> {

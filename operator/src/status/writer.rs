@@ -1,4 +1,5 @@
-//! The one writer of a run's status: at most one write a second, and none when nothing has changed.
+//! The one writer of a run's status: at most one write a second until the run ends, which is written at once, and none
+//! when nothing has changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use orch_crds::status::{PipelineRunStatus, RunPhase, timestamp};
 use orch_crds::view::{StageFacts, fill, set_condition};
 use orch_runner::{RunSnapshot, now_ms};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -38,6 +39,7 @@ pub(crate) enum Order {
 struct Source {
     set: Arc<SetHandle>,
     changed: watch::Receiver<u64>,
+    ended: broadcast::Receiver<RunUid>,
     workers: watch::Receiver<WorkersState>,
 }
 
@@ -89,7 +91,12 @@ impl Writer {
                     Some(order) => dirty |= self.obey(order),
                     None => return,
                 },
-                () = changed(&mut self.source) => dirty = true,
+                change = changed(&mut self.source, &self.uid) => {
+                    dirty = true;
+                    if change == Change::End {
+                        next_write = next_write.min(Instant::now());
+                    }
+                }
                 () = tokio::time::sleep_until(next_write), if dirty => {
                     match self.write().await {
                         Outcome::Written => {
@@ -115,7 +122,8 @@ impl Writer {
             Order::Follow(set) => {
                 let same = self.source.as_ref().is_some_and(|source| Arc::ptr_eq(&source.set, &set));
                 if !same {
-                    self.source = Some(Source { changed: set.changed(), workers: set.workers(), set });
+                    let (changed, ended, workers) = (set.changed(), set.ended(), set.workers());
+                    self.source = Some(Source { set, changed, ended, workers });
                 }
             }
         }
@@ -301,17 +309,37 @@ impl Writer {
     }
 }
 
+/// What a writer wakes up for.
+#[derive(PartialEq, Eq)]
+enum Change {
+    /// The run is over: people wait for that.
+    End,
+    /// Anything else.
+    Other,
+}
+
 /// Waits for a change of what the run is with; for ever when it is with nobody.
-async fn changed(source: &mut Option<Source>) {
-    let Some(Source { changed, workers, .. }) = source else { return std::future::pending().await };
-    let ended = tokio::select! {
-        result = changed.changed() => result.is_err(),
-        result = workers.changed() => result.is_err(),
+async fn changed(source: &mut Option<Source>, run: &RunUid) -> Change {
+    let Some(Source { changed, ended, workers, .. }) = source else { return std::future::pending().await };
+    let gone = loop {
+        break tokio::select! {
+            // In this order, so that the end is not taken for one change among others.
+            biased;
+            end = ended.recv() => match end {
+                Ok(uid) if uid == *run => return Change::End,
+                // Of others; ours may be among those that were missed, and is written with the next change then.
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                Err(broadcast::error::RecvError::Closed) => true,
+            },
+            result = changed.changed() => result.is_err(),
+            result = workers.changed() => result.is_err(),
+        };
     };
-    if ended {
+    if gone {
         // The actor has ended: the reconcile brings the next one.
         *source = None;
     }
+    Change::Other
 }
 
 /// The status for a merge patch: what stood there and no longer does is null.

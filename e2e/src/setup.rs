@@ -3,32 +3,32 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::api::{apply_crds, client, create_run, namespace, variable, wait_for_end};
+use crate::history::{self, Story};
+use crate::kubelet::Kubelet;
+use crate::process::{Process, program};
 use kube::Client;
 use kube::api::{Api, PostParams};
 use orch_crds::PipelineRun;
-use orch_e2e::api::{apply_crds, client, create_run, namespace, variable, wait_for_end};
-use orch_e2e::history::{self, Story};
-use orch_e2e::kubelet::Kubelet;
-use orch_e2e::process::{Process, program};
 use serde_json::json;
 use tempfile::TempDir;
 
 /// A run may take this long on a machine that is busy with other things.
-pub(crate) const LIMIT: Duration = Duration::from_mins(2);
+pub const LIMIT: Duration = Duration::from_mins(2);
 
 /// What a test stands on.
-pub(crate) struct Setup {
-    pub(crate) client: Client,
-    pub(crate) namespace: String,
-    pub(crate) bootstrap: String,
-    pub(crate) kubelet: Kubelet,
-    pub(crate) folder: TempDir,
+pub struct Setup {
+    pub client: Client,
+    pub namespace: String,
+    pub bootstrap: String,
+    pub kubelet: Kubelet,
+    pub folder: TempDir,
     variables: Vec<(String, String)>,
 }
 
 impl Setup {
     /// A namespace of this name, and a kubelet for it. No operator yet.
-    pub(crate) async fn new(name: &str) -> Self {
+    pub async fn new(name: &str) -> Self {
         let client = client("ORCH_TEST_KUBECONFIG").await;
         let bootstrap = variable("ORCH_TEST_KAFKA", "run `make test`, which starts a broker");
         apply_crds(&client).await;
@@ -55,32 +55,32 @@ impl Setup {
     }
 
     /// Starts an operator that calls itself `identity`.
-    pub(crate) fn operator(&self, identity: &str) -> Process {
+    pub fn operator(&self, identity: &str) -> Process {
         self.operator_with(identity, &[])
     }
 
     /// The same with other variables.
-    pub(crate) fn operator_with(&self, identity: &str, variables: &[(&str, &str)]) -> Process {
+    pub fn operator_with(&self, identity: &str, variables: &[(&str, &str)]) -> Process {
         let mut all = self.variables.clone();
         all.push(("POD_NAME".to_owned(), identity.to_owned()));
         all.extend(variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         Process::start(identity, &program("orch-operator"), &all, &self.log(identity))
     }
 
-    pub(crate) fn log(&self, identity: &str) -> PathBuf {
+    pub fn log(&self, identity: &str) -> PathBuf {
         self.folder.path().join(format!("{identity}.log"))
     }
 
-    pub(crate) async fn create(&self, yaml: &str) -> PipelineRun {
+    pub async fn create(&self, yaml: &str) -> PipelineRun {
         create_run(&self.client, &self.namespace, yaml).await
     }
 
-    pub(crate) async fn end_of(&self, name: &str) -> PipelineRun {
+    pub async fn end_of(&self, name: &str) -> PipelineRun {
         wait_for_end(&self.client, &self.namespace, name, LIMIT).await
     }
 
     /// Stores objects in an immutable ConfigMap, as `orch submit` does.
-    pub(crate) async fn config_map(&self, name: &str, objects: &str) {
+    pub async fn config_map(&self, name: &str, objects: &str) {
         let map = json!({"metadata": {"name": name}, "immutable": true, "data": {"objects.json": objects}});
         let api =
             Api::<k8s_openapi::api::core::v1::ConfigMap>::namespaced(self.client.clone(), &self.namespace);
@@ -88,7 +88,7 @@ impl Setup {
     }
 
     /// What the topics say of a run.
-    pub(crate) async fn story(&self, run: &PipelineRun) -> Story {
+    pub async fn story(&self, run: &PipelineRun) -> Story {
         let (bootstrap, prefix) = (self.bootstrap.clone(), format!("{}.", self.namespace));
         let uid = run.metadata.uid.clone().unwrap();
         tokio::task::spawn_blocking(move || Story::of(&history::read(&bootstrap, &prefix), &uid))
