@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::headers::{Headers, event_headers};
 use crate::run_record::OPERATOR_WORKER;
-use crate::{MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES, id_json, rfc3339};
+use crate::{MAX_NESTING, MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES, id_json, is_deeper_than, rfc3339};
 
 /// What a worker says about one attempt.
 #[derive(Debug, Clone)]
@@ -113,7 +113,10 @@ pub enum Malformed {
     /// Larger than the contract allows.
     #[error("{0} bytes, the limit is {MAX_RECORD_BYTES}")]
     TooLarge(usize),
-    /// Not JSON, not an object, nested too deep, or a field of the wrong type.
+    /// A field, known or not, nests deeper than the contract allows.
+    #[error("a field nests more than {MAX_NESTING} levels deep")]
+    TooDeep,
+    /// Not JSON, not an object, or a field of the wrong type.
     #[error("not readable as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// A field that this event type needs is absent or empty.
@@ -189,6 +192,10 @@ struct AnswerMeta<'a> {
 pub fn decode_event<'a>(key: &'a [u8], value: &'a [u8]) -> Result<EventsRecord<'a>, Malformed> {
     if value.len() > MAX_RECORD_BYTES {
         return Err(Malformed::TooLarge(value.len()));
+    }
+    // What is kept as text or ignored is not limited by the reader. The record itself is one level.
+    if is_deeper_than(value, MAX_NESTING + 1) {
+        return Err(Malformed::TooDeep);
     }
     let flat: Flat<'a> = serde_json::from_slice(value)?;
     match flat.event_type.0.as_ref() {

@@ -256,7 +256,7 @@ fn o16_what_is_no_record_is_refused_and_never_panics() {
     let deep = "[".repeat(5_000);
     let bad: [(&str, &str, &str); 9] = [
         ("", "", "JSON"),
-        ("", &deep, "JSON"),
+        ("", &deep, "levels deep"),
         ("", "[]", "JSON"),
         ("", r#"{"event_type":"Something"}"#, "unknown event type"),
         ("1", r#"{"event_type":"ObjectLoaded","run_uid":"u"}"#, "attempt"),

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use orch_wire::MAX_OUTPUTS_BYTES;
+use orch_wire::{MAX_NESTING, MAX_OUTPUTS_BYTES, is_deeper_than};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::Work;
 
@@ -52,7 +53,7 @@ pub trait Processor: Send + Sync + 'static {
     }
 }
 
-/// What the dependants get: nothing, or a JSON object of at most 4 KiB.
+/// What the dependants get: nothing, or a JSON object of at most 4 KiB and 100 levels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outputs(Option<String>);
 
@@ -78,14 +79,18 @@ impl Outputs {
     /// `text` if it is a JSON object; `None` if it is anything else.
     pub(crate) fn parse(text: &str) -> Option<Result<Self, WorkFailure>> {
         let text = text.trim();
-        let is_object = text.starts_with('{')
-            && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok();
+        // As text: a reader that makes values of it gives up at 128 levels, and says the same of what is no JSON.
+        let is_object = text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok();
         is_object.then(|| Self::of_object(text.to_owned()))
     }
 
     fn of_object(text: String) -> Result<Self, WorkFailure> {
         if text.len() > MAX_OUTPUTS_BYTES {
             return Err(Self::too_large(text.len()));
+        }
+        if is_deeper_than(text.as_bytes(), MAX_NESTING) {
+            let error = format!("the outputs nest more than {MAX_NESTING} levels deep");
+            return Err(WorkFailure::terminal("OutputsTooDeep", error));
         }
         Ok(Self(Some(text)))
     }
@@ -235,6 +240,16 @@ mod tests {
         assert!(Outputs::parse("loaded 7 rows").is_none());
         assert!(Outputs::parse("{not json}").is_none());
         assert!(Outputs::parse(r#" {"rows": 7} "#).is_some());
+    }
+
+    #[test]
+    fn outputs_that_nobody_could_read_fail_the_object() {
+        let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+        assert!(Outputs::parse(&nested(100)).unwrap().is_ok());
+        for levels in [101, 500] {
+            let failure = Outputs::parse(&nested(levels)).unwrap().unwrap_err();
+            assert_eq!((failure.reason.as_ref(), failure.retryable), ("OutputsTooDeep", false), "{levels}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::id::MAX_SAFE_INTEGER;
 
 /// Deepest nesting of `meta` and `params`. Readers stop at about 128 levels (`serde_json` does), and a record wraps the
 /// value in a few of its own.
-pub(super) const MAX_DEPTH: u32 = 100;
+pub const MAX_DEPTH: u32 = 100;
 
 /// Something in a JSON text that not every reader keeps.
 #[derive(Debug, PartialEq, Eq)]

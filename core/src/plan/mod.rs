@@ -21,6 +21,8 @@ use crate::spec::{
 
 use report::{Checks, Report, Section};
 
+pub use json_limits::MAX_DEPTH;
+
 /// A checked run. Objects are in plan order: as the spec lists them, then those that nobody defined, in the order of
 /// their first mention.
 #[derive(Debug, Clone)]

@@ -80,6 +80,33 @@ async fn o16_bad_records_are_counted_told_and_skipped() {
     assert_eq!(outcome(&operator.until_over("r1").await, &plan), "Succeeded Completed: a Loaded, b Loaded");
 }
 
+/// `RawValue` and unknown fields know no limit of their own: before there was one, these counted as loaded, and the
+/// dependants got what no reader of theirs takes.
+#[tokio::test]
+async fn answers_that_nest_too_deep_are_malformed_and_reach_no_dependant() {
+    let plan = plans::graph("a -> b");
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    operator.until_count("r1", ObjectPhase::Queued, 1).await;
+    let mut refused = 0;
+    for field in ["outputs", "meta", "error", "unheard_of"] {
+        for levels in [101, 128, 1_000] {
+            let (open, close) = (r#"{"a":"#.repeat(levels), "}".repeat(levels));
+            let value = format!(r#"{LOADED}"a","{field}":{open}1{close}}}"#);
+            world.write(&world.names.events(), "a", value).await;
+            refused += 1;
+            operator.until_refused("r1", Refused::Malformed, refused).await;
+        }
+    }
+    let deepest = format!("{}1{}", r#"{"a":"#.repeat(100), "}".repeat(100));
+    world.write(&world.names.events(), "a", format!(r#"{LOADED}"a","outputs":{deepest}}}"#)).await;
+    operator.until_count("r1", ObjectPhase::Loaded, 1).await;
+    operator.until_count("r1", ObjectPhase::Queued, 1).await;
+    let inputs = world.ready().await.into_iter().find(|line| line.text("id_objet") == "b").unwrap();
+    assert_eq!(inputs.value["inputs"][0]["outputs"].to_string(), deepest);
+    assert_eq!(operator.refused(Refused::Malformed), refused);
+}
+
 #[tokio::test]
 async fn o16_bad_ready_records_stop_no_recovery() {
     let plan = plans::graph("a -> b");
