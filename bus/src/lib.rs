@@ -120,6 +120,9 @@ pub enum BusError {
     /// The topic does not exist.
     #[error("topic `{0}` does not exist")]
     UnknownTopic(String),
+    /// Topics that nobody may create do not exist: all of them.
+    #[error("{}", missing(.0))]
+    MissingTopics(Vec<String>),
     /// Access was denied.
     #[error("not allowed: {0}")]
     Denied(String),
@@ -139,12 +142,21 @@ impl BusError {
     pub fn category(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
-            Self::UnknownTopic(_) => "unknown_topic",
+            Self::UnknownTopic(_) | Self::MissingTopics(_) => "unknown_topic",
             Self::Denied(_) => "denied",
             Self::TooLarge(_) => "too_large",
             Self::Config(_) => "config",
             Self::Other(_) => "other",
         }
+    }
+}
+
+fn missing(topics: &[String]) -> String {
+    let names = topics.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if topics.len() == 1 {
+        format!("topic {names} does not exist")
+    } else {
+        format!("topics {names} do not exist")
     }
 }
 
@@ -157,8 +169,8 @@ fn reply_topic<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Op
 /// Kafka, or something that behaves like it.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
-    /// Creates what is missing and compares what exists. With `create` false a missing topic is
-    /// [`BusError::UnknownTopic`].
+    /// Creates what is missing and compares what exists. With `create` false what is missing is
+    /// [`BusError::MissingTopics`].
     async fn ensure_topics(&self, topics: &[TopicSpec], create: bool)
     -> Result<Vec<TopicMismatch>, BusError>;
 

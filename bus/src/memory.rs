@@ -85,15 +85,17 @@ impl Bus for MemoryBus {
         create: bool,
     ) -> Result<Vec<TopicMismatch>, BusError> {
         let mut topics = self.inner.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let missing = wanted.iter().filter(|spec| !topics.contains_key(spec.name.as_str()));
+        let missing: Vec<String> = missing.map(|spec| spec.name.clone()).collect();
+        if !create && !missing.is_empty() {
+            return Err(BusError::MissingTopics(missing));
+        }
         let mut mismatches = Vec::new();
         for spec in wanted {
-            match topics.get(spec.name.as_str()) {
-                Some(topic) => mismatches.extend(topic.compare(spec)),
-                None if create => {
-                    let topic = Arc::new(Topic::new(spec.clone()));
-                    topics.insert(spec.name.as_str().into(), topic);
-                }
-                None => return Err(BusError::UnknownTopic(spec.name.clone())),
+            if let Some(topic) = topics.get(spec.name.as_str()) {
+                mismatches.extend(topic.compare(spec));
+            } else {
+                topics.insert(spec.name.as_str().into(), Arc::new(Topic::new(spec.clone())));
             }
         }
         Ok(mismatches)

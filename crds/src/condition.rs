@@ -131,4 +131,6 @@ pub mod stalled {
     pub const NO_WORKERS: &str = "NoWorkers";
     /// True: no broker answers.
     pub const KAFKA_UNREACHABLE: &str = "KafkaUnreachable";
+    /// True: Kafka answers, but refuses us, or a topic is not there any more; `TopicsReady` says what.
+    pub const TOPICS_NOT_READY: &str = "TopicsNotReady";
 }

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use crate::connection;
 use crate::context::Context;
+use crate::outage;
 use crate::run::{Error, Missing, kafka, topics_condition};
 use crate::stages::{Drive, SetHandle, StageSet, TopicDefaults, WorkerDefaults, build, check_topics};
 use crate::status::Condition;
@@ -42,7 +43,7 @@ pub(crate) async fn ensure(
     };
     let bus = match context.connections.bus(&files) {
         Ok(bus) => bus,
-        Err(error) => return Ok(Err(NotEnsured::Topics(condition(&error)))),
+        Err(error) => return Ok(Err(NotEnsured::Topics(condition(&error, &set)))),
     };
     let config = &context.config;
     let defaults = TopicDefaults {
@@ -52,7 +53,7 @@ pub(crate) async fn ensure(
     match check_topics(&*bus, &set, defaults).await {
         Ok(mismatches) if mismatches.is_empty() => {}
         Ok(mismatches) => return Ok(Err(NotEnsured::Topics(mismatch(&mismatches)))),
-        Err(error) => return Ok(Err(NotEnsured::Topics(condition(&error)))),
+        Err(error) => return Ok(Err(NotEnsured::Topics(condition(&error, &set)))),
     }
     let drive = || {
         let workers = WorkerDefaults {
@@ -61,9 +62,13 @@ pub(crate) async fn ensure(
             log: config.log.clone(),
             bootstrap_servers: connection::servers(&files),
         };
+        let (servers, own) = (workers.bootstrap_servers.clone(), set.clone());
+        let describe =
+            move |reason| condition(&BusError::Unreachable { servers: servers.clone(), reason }, &own);
         Drive {
             client: context.client.clone(),
             prepared: build(&set, &files, &workers),
+            outage: outage::follow(bus.clone(), describe),
             bus: bus.clone(),
             window: config.stage_window,
             leader: config.identity(),
@@ -76,20 +81,34 @@ pub(crate) async fn ensure(
     };
     match context.registry.ensure(set.clone(), drive).await {
         Ok(handle) => Ok(Ok(Ensured { handle, bus })),
-        Err(error) => Ok(Err(NotEnsured::Topics(condition(&error)))),
+        Err(error) => Ok(Err(NotEnsured::Topics(condition(&error, &set)))),
     }
 }
 
-/// What the bus said, as the condition `TopicsReady`.
-pub(crate) fn condition(error: &BusError) -> Condition {
-    let reason = match error {
-        BusError::Unreachable { reason, .. } if is_refusal(reason) => reasons::KAFKA_AUTHENTICATION_FAILED,
-        BusError::Unreachable { .. } => reasons::KAFKA_UNREACHABLE,
-        BusError::UnknownTopic(_) => reasons::TOPIC_NOT_FOUND,
-        BusError::Denied(_) => reasons::KAFKA_NOT_AUTHORIZED,
-        BusError::TooLarge(_) | BusError::Config(_) | BusError::Other(_) => reasons::TOPIC_REFUSED,
+/// What the bus said, as the condition `TopicsReady`, and what to do about it.
+pub(crate) fn condition(error: &BusError, set: &StageSet) -> Condition {
+    let place = match &set.secret {
+        Some(name) => format!("the Secret `{name}`"),
+        None => "the operator's own connection".to_owned(),
     };
-    topics_condition(reason, error.to_string())
+    let (reason, remedy) = match error {
+        BusError::Unreachable { reason, .. } if is_refusal(reason) => (
+            reasons::KAFKA_AUTHENTICATION_FAILED,
+            format!("; correct user, password or certificates in {place}"),
+        ),
+        BusError::Unreachable { .. } => (
+            reasons::KAFKA_UNREACHABLE,
+            format!("; everything goes on when it answers. `bootstrap.servers` stands in {place}"),
+        ),
+        BusError::UnknownTopic(_) | BusError::MissingTopics(_) => {
+            (reasons::TOPIC_NOT_FOUND, "; the operator creates none here: create what is missing".to_owned())
+        }
+        BusError::Denied(_) => (reasons::KAFKA_NOT_AUTHORIZED, format!("; allow it to the user of {place}")),
+        BusError::TooLarge(_) | BusError::Config(_) | BusError::Other(_) => {
+            (reasons::TOPIC_REFUSED, String::new())
+        }
+    };
+    topics_condition(reason, format!("{error}{remedy}"))
 }
 
 /// librdkafka has no code for "the broker knows you not": its texts do.
@@ -104,11 +123,7 @@ fn mismatch(mismatches: &[TopicMismatch]) -> Condition {
         .iter()
         .map(|m| format!("topic `{}`: {} is {}, it should be {}", m.topic, m.setting, m.actual, m.wanted))
         .collect();
-    let missing = mismatches.iter().all(|m| m.setting == "exists");
-    topics_condition(
-        if missing { reasons::TOPIC_NOT_FOUND } else { reasons::TOPIC_MISMATCH },
-        lines.join("; "),
-    )
+    topics_condition(reasons::TOPIC_MISMATCH, lines.join("; "))
 }
 
 /// Tells people what the actor notices: an Event on the resource that owns the stages.

@@ -6,6 +6,7 @@ mod context;
 mod controller;
 mod ensure;
 mod lease;
+mod outage;
 mod pipeline;
 mod run;
 mod stages;

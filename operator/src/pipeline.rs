@@ -66,7 +66,12 @@ fn status(
     }
     let workers = handle.map(|handle| handle.workers().borrow().clone());
     if let Some(workers) = &workers {
-        set_condition(&mut status.conditions, (types::TOPICS_READY, "True", topics_ready::READY), "", now);
+        let outage = handle.and_then(|handle| handle.outage().borrow().clone());
+        let (ready, reason, message) = match &outage {
+            Some(outage) => (outage.status, outage.reason.as_str(), outage.message.as_str()),
+            None => ("True", topics_ready::READY, ""),
+        };
+        set_condition(&mut status.conditions, (types::TOPICS_READY, ready, reason), message, now);
         let (ready, reason, message) = workers.condition();
         set_condition(&mut status.conditions, (types::WORKERS_READY, ready, reason), &message, now);
     }

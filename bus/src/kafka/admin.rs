@@ -172,9 +172,11 @@ impl Core {
                     }
                     existing.push(spec);
                 }
-                None if create => missing.push(spec),
-                None => return Err(BusError::UnknownTopic(spec.name)),
+                None => missing.push(spec),
             }
+        }
+        if !create && !missing.is_empty() {
+            return Err(BusError::MissingTopics(missing.into_iter().map(|spec| spec.name).collect()));
         }
         self.create(missing).await?;
         mismatches.extend(self.compare_settings(&existing).await?);

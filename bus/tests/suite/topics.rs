@@ -30,10 +30,13 @@ pub(crate) async fn compares_what_exists(bus: &dyn Bus, prefix: &str) {
 }
 
 pub(crate) async fn does_not_create_when_told(bus: &dyn Bus, prefix: &str) {
-    let name = format!("{prefix}not-created");
-    let error = bus.ensure_topics(&[spec(&name, 1)], false).await.unwrap_err();
-    assert!(matches!(&error, BusError::UnknownTopic(topic) if *topic == name), "{error}");
-    assert_eq!(bus.list_topics(&name).await.unwrap(), Vec::<String>::new());
+    let there = topic(bus, prefix, "made-before", 1).await;
+    let missing = ["a", "b"].map(|name| format!("{prefix}not-created-{name}"));
+    let wanted = [spec(&missing[0], 1), spec(&there, 1), spec(&missing[1], 1)];
+    let error = bus.ensure_topics(&wanted, false).await.unwrap_err();
+    assert!(matches!(&error, BusError::MissingTopics(topics) if *topics == missing), "all of them: {error}");
+    assert!(error.to_string().contains(&format!("`{}`, `{}`", missing[0], missing[1])), "{error}");
+    assert_eq!(bus.list_topics(&format!("{prefix}not-created")).await.unwrap(), Vec::<String>::new());
 }
 
 pub(crate) async fn unknown_topics_are_named(bus: &dyn Bus, prefix: &str) {

@@ -126,6 +126,9 @@ async fn start(
     let Some(set) = own.or_else(|| of_pipeline(context, observed.pipeline.as_ref())) else {
         return Ok(Action::await_change());
     };
+    // What the topics of a run that has begun held is gone with them: nobody makes them anew behind its back.
+    let begun = run.status.as_ref().is_some_and(|status| status.start_time.is_some());
+    let set = StageSet { create_topics: set.create_topics && !(set.inline && begun), ..set };
     if set.inline {
         finalize::add(&context.client, &**run).await?;
     }

@@ -15,6 +15,7 @@ use tracing::info;
 use super::StageSet;
 use super::build::Prepared;
 use super::workers::{Workers, WorkersState};
+use crate::status::Condition;
 
 /// Names a set: a Pipeline, or a run with inline stages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,6 +29,7 @@ pub(crate) struct SetHandle {
     pub(crate) set: StageSet,
     pipeline: PipelineHandle,
     workers: watch::Receiver<WorkersState>,
+    outage: watch::Receiver<Option<Condition>>,
     stop_workers: CancellationToken,
     runs: std::sync::Mutex<HashMap<RunUid, RunSettings>>,
 }
@@ -86,6 +88,11 @@ impl SetHandle {
         self.workers.clone()
     }
 
+    /// The condition `TopicsReady` while Kafka is away.
+    pub(crate) fn outage(&self) -> watch::Receiver<Option<Condition>> {
+        self.outage.clone()
+    }
+
     pub(crate) fn epoch(&self) -> Epoch {
         self.pipeline.epoch()
     }
@@ -106,6 +113,7 @@ pub(crate) struct Drive {
     pub(crate) client: Client,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) prepared: Prepared,
+    pub(crate) outage: watch::Receiver<Option<Condition>>,
     pub(crate) window: u32,
     pub(crate) leader: String,
     pub(crate) known_epoch: Epoch,
@@ -144,7 +152,7 @@ impl Registry {
             old.stop_workers.cancel();
             // Its actor ends when the last handle is dropped; its term is over as soon as the new one leads.
         }
-        let Drive { client, bus, prepared, window, leader, known_epoch, outlets } = drive();
+        let Drive { client, bus, prepared, outage, window, leader, known_epoch, outlets } = drive();
         let settings = PipelineSettings {
             names: set.names.clone(),
             stages: all_stages(&set, runs.values()),
@@ -157,7 +165,7 @@ impl Registry {
         let stop_workers = CancellationToken::new();
         let workers = Workers::start(client, set.clone(), prepared, pipeline.demand(), stop_workers.clone());
         let runs = std::sync::Mutex::new(runs);
-        let handle = Arc::new(SetHandle { set, pipeline, workers, stop_workers, runs });
+        let handle = Arc::new(SetHandle { set, pipeline, workers, outage, stop_workers, runs });
         sets.insert(handle.set.key(), handle.clone());
         Ok(handle)
     }

@@ -1,6 +1,7 @@
 //! The status of a run: one writer for each, fed with facts by the reconcile and with the projection by the actor.
 
 mod facts;
+mod trouble;
 mod writer;
 mod writers;
 

@@ -9,7 +9,7 @@ use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
 use orch_core::id::{RunUid, StageName};
 use orch_crds::PipelineRun;
-use orch_crds::condition::{stalled, succeeded, types};
+use orch_crds::condition::{succeeded, types};
 use orch_crds::status::{PipelineRunStatus, RunPhase, timestamp};
 use orch_crds::view::{StageFacts, fill, set_condition};
 use orch_runner::{RunSnapshot, now_ms};
@@ -18,7 +18,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::facts::Facts;
+use super::facts::{Condition, Facts};
+use super::trouble::{condition, stall, topics_news, topics_stall};
 use crate::context::Context;
 use crate::stages::{SetHandle, WorkersState};
 
@@ -41,6 +42,7 @@ struct Source {
     changed: watch::Receiver<u64>,
     ended: broadcast::Receiver<RunUid>,
     workers: watch::Receiver<WorkersState>,
+    outage: watch::Receiver<Option<Condition>>,
 }
 
 /// The task of one run.
@@ -122,8 +124,9 @@ impl Writer {
             Order::Follow(set) => {
                 let same = self.source.as_ref().is_some_and(|source| Arc::ptr_eq(&source.set, &set));
                 if !same {
-                    let (changed, ended, workers) = (set.changed(), set.ended(), set.workers());
-                    self.source = Some(Source { set, changed, ended, workers });
+                    let (changed, ended) = (set.changed(), set.ended());
+                    let (workers, outage) = (set.workers(), set.outage());
+                    self.source = Some(Source { set, changed, ended, workers, outage });
                 }
             }
         }
@@ -155,7 +158,10 @@ impl Writer {
         let mut status = self.written.clone();
         status.observed_generation = self.facts.generation.or(status.observed_generation);
         status.start_offset = self.facts.start_offset.or(status.start_offset);
-        for fact in &self.facts.conditions {
+        let outage = self.source.as_ref().and_then(|source| source.outage.borrow().clone());
+        let outage = outage.filter(|_| !status.phase.is_final());
+        let is_outdated = |fact: &Condition| outage.as_ref().is_some_and(|outage| outage.type_ == fact.type_);
+        for fact in self.facts.conditions.iter().filter(|fact| !is_outdated(fact)).chain(&outage) {
             let condition = (fact.type_, fact.status, fact.reason.as_str());
             set_condition(&mut status.conditions, condition, &fact.message, now);
         }
@@ -166,6 +172,11 @@ impl Writer {
             set_condition(&mut status.conditions, condition, "the graph was refused; see GraphValid", now);
         }
         let (Some(plan), Some(source), Some(snapshot)) = (&self.facts.plan, &self.source, snapshot) else {
+            if status.phase == RunPhase::Running
+                && let Some((reason, message)) = topics_stall(&status)
+            {
+                set_condition(&mut status.conditions, (types::STALLED, "True", reason), &message, now);
+            }
             return status;
         };
         let workers = source.workers.borrow().clone();
@@ -176,7 +187,7 @@ impl Writer {
         fill(&mut status, &snapshot.view, plan, stage, now);
         let (ready, reason, message) = workers.condition();
         set_condition(&mut status.conditions, (types::WORKERS_READY, ready, reason), &message, now);
-        let (stalls, reason, message) = self.stall(&status, ready);
+        let (stalls, reason, message) = stall(&status, ready);
         set_condition(&mut status.conditions, (types::STALLED, stalls, reason), &message, now);
         if let Some(stages) = status.phase.is_final().then_some(&mut status.stages) {
             // An ended run wants no workers of its own; a Pipeline's are no longer this run's concern.
@@ -185,28 +196,6 @@ impl Writer {
             }
         }
         status
-    }
-
-    /// Whether queued objects wait for something that a person has to mend.
-    fn stall(&self, status: &PipelineRunStatus, workers_ready: &str) -> (&'static str, &'static str, String) {
-        let unreachable = self
-            .facts
-            .conditions
-            .iter()
-            .find(|fact| fact.type_ == types::TOPICS_READY && fact.status == "False");
-        if let Some(fact) = unreachable.filter(|_| !status.phase.is_final()) {
-            return ("True", stalled::KAFKA_UNREACHABLE, fact.message.clone());
-        }
-        let problem = status.conditions.iter().find(|condition| condition.type_ == types::WORKERS_READY);
-        let stuck = status.counts.queued > 0 && status.counts.running == 0 && workers_ready == "False";
-        match problem
-            .filter(|problem| stuck && !problem.message.is_empty() && problem.reason != "WorkersStarting")
-        {
-            Some(problem) if problem.reason != orch_crds::condition::workers_ready::STARTING => {
-                ("True", stalled::NO_WORKERS, problem.message.clone())
-            }
-            _ => ("False", stalled::MOVING, String::new()),
-        }
     }
 
     async fn patch(&mut self, wanted: &PipelineRunStatus) -> Result<(), Outcome> {
@@ -256,9 +245,11 @@ impl Writer {
     async fn announce(&self, wanted: &PipelineRunStatus) {
         let about = self.run.object_ref(&());
         let message = |type_: &str| {
-            let found = wanted.conditions.iter().find(|condition| condition.type_ == type_);
-            found.map_or_else(String::new, |condition| condition.message.clone())
+            condition(wanted, type_).map_or_else(String::new, |condition| condition.message.clone())
         };
+        if let Some((type_, reason)) = topics_news(&self.written, wanted) {
+            self.context.tell(&about, type_, &reason, &message(types::TOPICS_READY)).await;
+        }
         if wanted.phase != self.written.phase {
             match wanted.phase {
                 RunPhase::Pending => {}
@@ -320,7 +311,9 @@ enum Change {
 
 /// Waits for a change of what the run is with; for ever when it is with nobody.
 async fn changed(source: &mut Option<Source>, run: &RunUid) -> Change {
-    let Some(Source { changed, ended, workers, .. }) = source else { return std::future::pending().await };
+    let Some(Source { changed, ended, workers, outage, .. }) = source else {
+        return std::future::pending().await;
+    };
     let gone = loop {
         break tokio::select! {
             // In this order, so that the end is not taken for one change among others.
@@ -333,6 +326,7 @@ async fn changed(source: &mut Option<Source>, run: &RunUid) -> Change {
             },
             result = changed.changed() => result.is_err(),
             result = workers.changed() => result.is_err(),
+            result = outage.changed() => result.is_err(),
         };
     };
     if gone {

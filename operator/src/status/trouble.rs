@@ -1,0 +1,88 @@
+//! What of a status is trouble that people have to hear of. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::EventType;
+use orch_crds::condition::{stalled, topics_ready, types, workers_ready};
+use orch_crds::status::PipelineRunStatus;
+
+/// Whether the run waits for something that a person has to mend.
+pub(super) fn stall(status: &PipelineRunStatus, workers_ready: &str) -> (&'static str, &'static str, String) {
+    if let Some((reason, message)) = topics_stall(status).filter(|_| !status.phase.is_final()) {
+        return ("True", reason, message);
+    }
+    let problem = condition(status, types::WORKERS_READY);
+    let stuck = status.counts.queued > 0 && status.counts.running == 0 && workers_ready == "False";
+    match problem.filter(|problem| stuck && !problem.message.is_empty()) {
+        Some(problem) if problem.reason != workers_ready::STARTING => {
+            ("True", stalled::NO_WORKERS, problem.message.clone())
+        }
+        _ => ("False", stalled::MOVING, String::new()),
+    }
+}
+
+/// What is to be told of Kafka and the topics: each trouble once, however its words change, and its end.
+pub(super) fn topics_news(old: &PipelineRunStatus, new: &PipelineRunStatus) -> Option<(EventType, String)> {
+    let state = |status| {
+        condition(status, types::TOPICS_READY).map(|topics| (topics.status == "False", topics.reason.clone()))
+    };
+    match (state(old), state(new)) {
+        (before, Some((true, reason))) if before != Some((true, reason.clone())) => {
+            Some((EventType::Warning, reason))
+        }
+        (Some((true, _)), Some((false, reason))) => Some((EventType::Normal, reason)),
+        _ => None,
+    }
+}
+
+/// Why nothing can be written or read: reason and message for `Stalled`.
+pub(super) fn topics_stall(status: &PipelineRunStatus) -> Option<(&'static str, String)> {
+    let topics = condition(status, types::TOPICS_READY).filter(|topics| topics.status == "False")?;
+    let unreachable = topics.reason == topics_ready::KAFKA_UNREACHABLE;
+    let reason = if unreachable { stalled::KAFKA_UNREACHABLE } else { stalled::TOPICS_NOT_READY };
+    Some((reason, topics.message.clone()))
+}
+
+/// A condition of a status.
+pub(super) fn condition<'a>(status: &'a PipelineRunStatus, type_: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_crds::view::set_condition;
+
+    use super::*;
+
+    fn status(topics: Option<(&str, &str, &str)>) -> PipelineRunStatus {
+        let mut status = PipelineRunStatus::default();
+        if let Some((value, reason, message)) = topics {
+            set_condition(&mut status.conditions, (types::TOPICS_READY, value, reason), message, 0);
+        }
+        status
+    }
+
+    #[test]
+    fn an_outage_is_told_once_and_so_is_its_end() {
+        let ready = status(Some(("True", "TopicsReady", "")));
+        let away = |message| status(Some(("False", "KafkaUnreachable", message)));
+        let told = |old: &PipelineRunStatus, new: &PipelineRunStatus| {
+            topics_news(old, new).map(|(type_, reason)| (type_ == EventType::Warning, reason))
+        };
+        assert_eq!(told(&status(None), &ready), None, "no trouble, no news");
+        assert_eq!(told(&ready, &away("refused")), Some((true, "KafkaUnreachable".to_owned())));
+        assert_eq!(told(&away("refused"), &away("timed out")), None, "the same outage in other words");
+        assert_eq!(told(&away("refused"), &ready), Some((false, "TopicsReady".to_owned())));
+        assert_eq!(told(&ready, &ready), None);
+    }
+
+    #[test]
+    fn a_run_without_kafka_is_stalled_and_says_why() {
+        let stalled = |topics| stall(&status(Some(topics)), "True");
+        assert_eq!(
+            stalled(("False", "KafkaUnreachable", "a:1")),
+            ("True", "KafkaUnreachable", "a:1".to_owned())
+        );
+        assert_eq!(stalled(("False", "TopicNotFound", "a")), ("True", "TopicsNotReady", "a".to_owned()));
+        assert_eq!(stalled(("True", "TopicsReady", "")), ("False", "Moving", String::new()));
+    }
+}
