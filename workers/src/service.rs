@@ -55,7 +55,10 @@ async fn work(args: Args, registry: Registry) -> Result<(), String> {
     let stop = stop_on_signals().map_err(|error| format!("no signal handler: {error}"))?;
     let processors = registry.for_stage(&args.processor()?);
     let kafka = KafkaConfig::load(Some(&args.kafka_dir()), args.servers());
-    let kafka = kafka.map_err(|error| error.to_string())?;
+    let mut kafka = kafka.map_err(|error| error.to_string())?;
+    if let Some(place) = args.place() {
+        kafka = kafka.with_place(place);
+    }
     let effective = kafka.effective().map_err(|error| error.to_string())?;
     let bus = KafkaBus::new(kafka).map_err(|error| error.to_string())?;
     let listener = TcpListener::bind(args.listen).await;

@@ -117,6 +117,8 @@ const EFFECTIVE: [&str; 17] = [
 #[derive(Clone)]
 pub struct KafkaConfig {
     settings: BTreeMap<String, String>,
+    /// The name under which a member keeps its place in the group.
+    place: Option<String>,
 }
 
 /// Names only: values may be passwords and keys.
@@ -125,6 +127,7 @@ impl fmt::Debug for KafkaConfig {
         f.debug_struct("KafkaConfig")
             .field("servers", &self.servers())
             .field("settings", &self.settings.keys().collect::<Vec<_>>())
+            .field("place", &self.place)
             .finish()
     }
 }
@@ -132,7 +135,8 @@ impl fmt::Debug for KafkaConfig {
 impl KafkaConfig {
     /// A broker without encryption and login, such as `localhost:9092`.
     pub fn plain(servers: &str) -> Self {
-        Self { settings: BTreeMap::from([("bootstrap.servers".to_owned(), servers.to_owned())]) }
+        let settings = BTreeMap::from([("bootstrap.servers".to_owned(), servers.to_owned())]);
+        Self { settings, place: None }
     }
 
     /// From the folder, if it exists, and the bootstrap servers, which win over those in the folder.
@@ -166,13 +170,26 @@ impl KafkaConfig {
         if let Some(servers) = servers {
             settings.insert("bootstrap.servers".to_owned(), servers.to_owned());
         }
-        let config = Self { settings };
+        let config = Self { settings, place: None };
         if config.servers().is_empty() {
             return Err(BusError::Config(format!("{CLIENT_PROPERTIES} has no bootstrap.servers")));
         }
         // What librdkafka does not know or take is found now.
         config.effective()?;
         Ok(config)
+    }
+
+    /// Members of groups keep their partitions under this name: a process that is killed and started again within the
+    /// session gets them back at once. At any time one process at most may have the name; the newer one ends the other.
+    /// 1 to 249 letters, digits, `.`, `_` and `-`; a group takes no other.
+    #[must_use]
+    pub fn with_place(mut self, name: &str) -> Self {
+        self.place = Some(name.to_owned());
+        self
+    }
+
+    pub(super) fn place(&self) -> Option<&str> {
+        self.place.as_deref()
     }
 
     /// The bootstrap servers.
@@ -206,6 +223,9 @@ impl KafkaConfig {
     pub(super) fn member(&self, group: &str) -> ClientConfig {
         let mut config = self.with(&[&COMMON, &CONSUMER, &MEMBER]);
         config.set("group.id", group);
+        if let Some(place) = &self.place {
+            config.set("group.instance.id", place);
+        }
         config
     }
 

@@ -13,7 +13,8 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::suite::{finished, soon, topic, write};
 
 const RECORDS: i64 = 3_000;
-/// How the process below is told what to do: bootstrap servers, topic, number of offsets that it never finishes.
+/// How the process below is told what to do: bootstrap servers, topic, number of offsets that it never finishes, and its
+/// place in the group or nothing.
 const TASK: &str = "ORCH_TEST_MEMBER";
 
 /// The process that is killed: this very program, started for this test alone. It prints `done OFFSET` when it has
@@ -23,9 +24,11 @@ const TASK: &str = "ORCH_TEST_MEMBER";
 async fn member_process() {
     let Ok(task) = std::env::var(TASK) else { return };
     let task: Vec<&str> = task.split(' ').collect();
-    let &[servers, topic, held] = &task[..] else { panic!("{task:?}") };
+    let &[servers, topic, held, place] = &task[..] else { panic!("{task:?}") };
     let held: i64 = held.parse().unwrap();
-    let bus = KafkaBus::new(KafkaConfig::plain(servers)).unwrap();
+    let config = KafkaConfig::plain(servers);
+    let config = if place.is_empty() { config } else { config.with_place(place) };
+    let bus = KafkaBus::new(config).unwrap();
     let mut member = bus.join(topic, topic).await.unwrap();
     loop {
         for record in member.next(8).await.unwrap() {
@@ -42,16 +45,17 @@ async fn member_process() {
     }
 }
 
-struct Process {
-    child: Child,
+/// That process.
+pub(crate) struct Process {
+    pub(crate) child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Process {
-    fn start(servers: &str, topic: &str, held: i64) -> Self {
+    pub(crate) fn start(servers: &str, topic: &str, held: i64, place: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::member_process", "--ignored", "--nocapture"])
-            .env(TASK, format!("{servers} {topic} {held}"))
+            .env(TASK, format!("{servers} {topic} {held} {place}"))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -61,7 +65,7 @@ impl Process {
     }
 
     /// The next record that it finished; `None` when it is dead.
-    async fn done(&mut self) -> Option<i64> {
+    pub(crate) async fn done(&mut self) -> Option<i64> {
         while let Some(line) = self.lines.next_line().await.unwrap() {
             if let Some(offset) = line.strip_prefix("done ") {
                 return Some(offset.parse().unwrap());
@@ -80,7 +84,7 @@ async fn a_killed_process_repeats_nothing_that_was_committed() {
     write(&*producer, &topic, 0, 0..RECORDS as u64).await;
 
     // One long object at the beginning: everything above it is known to be finished by the bitmap alone.
-    let mut first = Process::start(&servers, &topic, 1);
+    let mut first = Process::start(&servers, &topic, 1, "");
     let mut by_first = BTreeSet::new();
     while by_first.len() < 1_000 {
         assert!(by_first.insert(soon("the first process", first.done()).await.unwrap()));
@@ -93,7 +97,7 @@ async fn a_killed_process_repeats_nothing_that_was_committed() {
     }
     assert!(committed.len() > 300 && committed.is_subset(&by_first), "{} committed", committed.len());
 
-    let mut second = Process::start(&servers, &topic, 0);
+    let mut second = Process::start(&servers, &topic, 0, "");
     let mut by_second = BTreeSet::new();
     let all: BTreeSet<i64> = (0..RECORDS).collect();
     while &by_first | &by_second != all {

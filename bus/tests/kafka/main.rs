@@ -6,6 +6,7 @@
 
 mod absent;
 mod killed;
+mod place;
 mod secured;
 #[path = "../suite/mod.rs"]
 mod suite;

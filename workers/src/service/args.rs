@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::Settings;
 
+/// Longest `group.instance.id` that a broker takes.
+const MAX_PLACE: usize = 249;
+
 /// A worker of one stage: takes ready objects from Kafka, does the work, answers.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "orch-worker", version)]
@@ -39,7 +42,8 @@ pub(super) struct Args {
     /// Name of the stage, for the log.
     #[arg(long, env = "ORCH_STAGE", default_value = "")]
     pub(super) stage: String,
-    /// Name of this worker in answers and in the status. Default: the host's name.
+    /// Name of this worker in answers and in the status; default: the host's name. A worker that is started again with
+    /// the same name gets its partitions back at once: no two may have it at the same time.
     #[arg(long, env = "POD_NAME")]
     pod_name: Option<String>,
     /// How long what runs may go on after SIGTERM, in seconds.
@@ -79,6 +83,15 @@ impl Args {
 
     pub(super) fn servers(&self) -> Option<&str> {
         given(self.bootstrap_servers.as_ref())
+    }
+
+    /// The name under which the worker keeps its place in the group. Only one that somebody gave: several workers may
+    /// share a host.
+    pub(super) fn place(&self) -> Option<&str> {
+        let is_one = |name: &&str| {
+            name.len() <= MAX_PLACE && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        };
+        given(self.pod_name.as_ref()).filter(is_one)
     }
 
     pub(super) fn settings(&self) -> Settings {
@@ -138,6 +151,14 @@ mod tests {
         assert_eq!(args(&["--group", ""]).settings().group, "p.a.s");
         assert_eq!(args(&["--group", "mine"]).settings().group, "mine");
         assert!(!args(&[]).settings().worker.is_empty());
+    }
+
+    #[test]
+    fn only_a_name_that_was_given_is_a_place_in_the_group() {
+        assert_eq!(args(&["--pod-name", "work-1.a"]).place(), Some("work-1.a"));
+        for none in ["", "two words", "é"] {
+            assert_eq!(args(&["--pod-name", none]).place(), None, "{none}");
+        }
     }
 
     #[test]

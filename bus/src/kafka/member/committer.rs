@@ -87,7 +87,12 @@ fn ended(shared: &Shared, began: Instant, commits: &[Commit], failed: Option<RDK
     }
     // While the group is joined anew its number changes under a commit: that says nothing.
     let steady = state.commits.hand_over.is_some_and(|since| since < began);
-    let refused = matches!(code, RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::IllegalGeneration);
+    let refused = matches!(
+        code,
+        RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::FencedInstanceId
+    );
     state.commits.expelled |= steady && refused;
 }
 

@@ -9,6 +9,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::groups::GroupInfo;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -35,6 +36,8 @@ const CHECK: Duration = Duration::from_secs(1);
 const ASK: Duration = Duration::from_secs(5);
 /// Limit of the last commit.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
+/// Limit of giving a place in the group up.
+const GIVE_UP: Duration = Duration::from_secs(3);
 
 /// A step of the group's protocol that waits for us.
 enum Rebalance {
@@ -104,6 +107,7 @@ pub(super) struct Thread {
     /// Before the consumer: dropped first.
     _committer: Committer,
     consumer: Arc<BaseConsumer<GroupContext>>,
+    group: String,
     topic: String,
     copier: Copier,
     rebalances: VecDeque<Rebalance>,
@@ -130,6 +134,7 @@ impl Thread {
             shared,
             _committer: committer,
             consumer,
+            group: group.to_owned(),
             topic,
             copier: Copier::default(),
             rebalances: VecDeque::new(),
@@ -351,9 +356,50 @@ impl Thread {
                 tracing::debug!(topic = self.topic, %error, "leaving the group");
             }
         }
+        self.give_up_place();
         outcome
     }
+
+    /// A member that has a place of its own keeps it when it goes: librdkafka does not tell the group when a consumer
+    /// with `group.instance.id` is closed, and its partitions would wait for the end of its session. It does tell the
+    /// group when the subscription ends, as long as the consumer is not being closed: so the group is asked whether
+    /// that has come through.
+    fn give_up_place(&self) {
+        let Some(place) = self.core.config.place() else { return };
+        self.consumer.unsubscribe();
+        let deadline = Instant::now() + GIVE_UP;
+        // Another process has the place: it is not ours to give up.
+        while self.consumer.client().fatal_error().is_none() {
+            // The revocation comes here.
+            let _ = self.consumer.poll(POLL_BUSY);
+            match self.is_listed(place) {
+                Ok(false) => return,
+                answer if Instant::now() > deadline => {
+                    let error = answer.err();
+                    tracing::warn!(
+                        group = self.group,
+                        ?error,
+                        "the place in the group ends with its session"
+                    );
+                    return;
+                }
+                Ok(true) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Whether the group has a member in this place. A broker makes its id of the place and a UUID.
+    fn is_listed(&self, place: &str) -> KafkaResult<bool> {
+        let groups = self.consumer.fetch_group_list(Some(&self.group), GIVE_UP)?;
+        let mut members = groups.groups().iter().flat_map(GroupInfo::members);
+        Ok(members.any(|member| {
+            member.id().strip_prefix(place).is_some_and(|rest| rest.starts_with('-') && rest.len() == UUID)
+        }))
+    }
 }
+
+/// Length of a UUID with a dash before it.
+const UUID: usize = 37;
 
 fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
     partitions.elements().iter().map(TopicPartitionListElem::partition).collect()
