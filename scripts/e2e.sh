@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The system as a whole, by the crate `e2e`:
-#   e2e.sh processes   operator and workers as processes, with a broker and an API server of their own
+#   e2e.sh processes   operator and workers as processes, with brokers and an API server of their own; then with kills
 #   e2e.sh cluster     the charts in a cluster that is started for them; none may be up
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -10,7 +10,13 @@ processes() {
     cargo build --locked --workspace --bins # the whole workspace everywhere: one set of features, one build of everything below
     start_api
     start_kafka
-    ORCH_BIN_DIR=$TARGET/debug cargo test --locked --workspace --features orch-e2e/processes-tests --test processes
+    start_secure_kafka
+    export ORCH_BIN_DIR=$TARGET/debug
+    local features=orch-e2e/processes-tests,orch-e2e/faults-tests # one build of both
+    # They wait more than they work.
+    cargo test --locked --workspace --features $features --test processes -- --test-threads 5
+    start_spare_kafka twenty minute
+    cargo test --locked --workspace --features $features --test faults -- --nocapture
 }
 
 cluster() {

@@ -12,6 +12,20 @@ start_kafka() {
     export ORCH_TEST_KAFKA
 }
 
+# start_spare_kafka NAME...: brokers for tests that kill them, in folders of their names in ORCH_TEST_SPARE_KAFKA;
+# ORCH_TEST_SPARE_KAFKA_START with such a folder behind it starts one again, without waiting for it
+start_spare_kafka() {
+    local name
+    for name in "$@"; do
+        local/kafka/kafka.sh up --dir "$SERVERS/spare/$name" --port auto
+        # For the next start: a broker that was killed is let in when the session of its former self is over.
+        echo broker.session.timeout.ms=4000 >> "$SERVERS/spare/$name/server.properties"
+    done
+    export ORCH_TEST_SPARE_KAFKA=$SERVERS/spare
+    ORCH_TEST_SPARE_KAFKA_START=$(printf 'bash -c %q' ". '$ROOT/local/kafka/lib.sh' && STATE=\$0 && start_broker kafka \$0/server.properties")
+    export ORCH_TEST_SPARE_KAFKA_START
+}
+
 # kafka_restart: the command that takes that broker away for some seconds, for a test that wants to see it go
 kafka_restart() {
     local kafka=$ROOT/local/kafka/kafka.sh
@@ -34,7 +48,10 @@ start_api() {
 stop_servers() {
     local status=$? kept=$CACHE/failed/${0##*/}
     if [ "$status" != 0 ]; then keep_logs "$kept"; fi
-    [ ! -d "$SERVERS/kafka" ] || local/kafka/kafka.sh down --dir "$SERVERS/kafka"
+    local broker
+    for broker in "$SERVERS/kafka" "$SERVERS"/spare/*; do
+        [ ! -d "$broker" ] || local/kafka/kafka.sh down --dir "$broker"
+    done
     [ ! -d "$SERVERS/secure" ] || local/kafka/secure.sh down --dir "$SERVERS/secure"
     [ ! -d "$SERVERS/api" ] || local/node/down.sh --control-plane --dir "$SERVERS/api"
     rm -rf "$SERVERS"
@@ -45,7 +62,7 @@ stop_servers() {
 keep_logs() {
     local log
     rm -rf "$1"
-    for log in "$SERVERS"/*/log; do
+    for log in "$SERVERS"/*/log "$SERVERS"/spare/*/log; do
         [ -d "$log" ] || continue
         mkdir -p "$1"
         cp -r "$log" "$1/$(basename "$(dirname "$log")")"

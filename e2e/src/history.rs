@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use futures::executor::block_on;
 use rdkafka::Message;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -34,11 +37,13 @@ fn consumer(bootstrap: &str) -> BaseConsumer {
         .unwrap()
 }
 
-/// Names of the topics that begin with `prefix`.
+/// Names of the topics that begin with `prefix`, sorted.
 pub fn topics(bootstrap: &str, prefix: &str) -> Vec<String> {
     let metadata = consumer(bootstrap).fetch_metadata(None, Duration::from_secs(10)).unwrap();
     let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
-    names.filter(|name| name.starts_with(prefix)).collect()
+    let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
+    names.sort();
+    names
 }
 
 /// Everything in the topics that begin with `prefix`: by topic and partition, in order.
@@ -82,10 +87,9 @@ fn read_partition(consumer: &BaseConsumer, topic: &str, partition: i32, entries:
 pub struct Story {
     /// `(object, attempt)` of every ready record, with its append time.
     pub ready: Vec<(String, u64, i64)>,
-    /// The first answer that ended an attempt: `ObjectLoaded` or `ObjectFailed`, with its append time.
-    pub ended: HashMap<(String, u64), (String, i64)>,
-    /// Answers that came again for an attempt that had ended.
-    pub repeated: usize,
+    /// The answers that end an attempt, `ObjectLoaded` or `ObjectFailed`, in their order, with their append times. The
+    /// first one counts.
+    pub answers: HashMap<(String, u64), Vec<(String, i64)>>,
 }
 
 impl Story {
@@ -99,11 +103,7 @@ impl Story {
                 "ObjectReady" => story.ready.push((entry.key.clone(), attempt, entry.time_ms)),
                 "ObjectLoaded" | "ObjectFailed" => {
                     let key = (entry.key.clone(), attempt);
-                    if let std::collections::hash_map::Entry::Vacant(vacant) = story.ended.entry(key) {
-                        vacant.insert((type_, entry.time_ms));
-                    } else {
-                        story.repeated += 1;
-                    }
+                    story.answers.entry(key).or_default().push((type_, entry.time_ms));
                 }
                 _ => {}
             }
@@ -111,10 +111,24 @@ impl Story {
         story
     }
 
-    /// Objects that were loaded, each counted once.
-    pub fn loaded(&self) -> HashSet<&str> {
-        let loaded = self.ended.iter().filter(|(_, (type_, _))| type_ == "ObjectLoaded");
-        loaded.map(|((object, _), _)| object.as_str()).collect()
+    /// How an attempt ended: `ObjectLoaded` or `ObjectFailed`; `None` when it did not.
+    pub fn end(&self, object: &str, attempt: u64) -> Option<&str> {
+        let answers = self.answers.get(&(object.to_owned(), attempt))?;
+        Some(answers[0].0.as_str())
+    }
+
+    /// Objects that were loaded, with the time.
+    pub fn loaded(&self) -> HashMap<&str, i64> {
+        let first = self.answers.iter().map(|((object, _), answers)| (object.as_str(), &answers[0]));
+        first
+            .filter(|(_, (type_, _))| type_ == "ObjectLoaded")
+            .map(|(object, (_, time))| (object, *time))
+            .collect()
+    }
+
+    /// Answers that came again for an attempt that had ended.
+    pub fn repeated(&self) -> usize {
+        self.answers.values().map(|answers| answers.len() - 1).sum()
     }
 
     /// Ready records beyond the first of each attempt.
@@ -123,16 +137,28 @@ impl Story {
         self.ready.len() - distinct.len()
     }
 
+    /// Panics unless every object of the graph was loaded, and nothing else.
+    pub fn assert_complete(&self, graph: &crate::graphs::Graph) {
+        let loaded = self.loaded();
+        let missing: Vec<_> = graph.iter().filter(|(id, _)| !loaded.contains_key(id.as_str())).collect();
+        assert!(missing.is_empty(), "not loaded: {missing:?}");
+        assert_eq!(loaded.len(), graph.len(), "objects were loaded that the graph does not have");
+    }
+
+    /// Panics unless every attempt was asked for once and answered once.
+    pub fn assert_once(&self) {
+        assert_eq!(self.published_again(), 0, "ready records came again");
+        assert_eq!(self.repeated(), 0, "answers came again");
+        let asked: HashSet<_> = self.ready.iter().map(|(object, attempt, _)| (object, attempt)).collect();
+        let unasked = self.answers.keys().find(|(object, attempt)| !asked.contains(&(object, attempt)));
+        assert_eq!(unasked, None, "an answer that nobody asked for");
+    }
+
     /// Panics when a ready record came before the answer of one of its object's dependencies.
     pub fn assert_order(&self, graph: &crate::graphs::Graph) {
         let dependencies: HashMap<&str, &Vec<String>> =
             graph.iter().map(|(id, of)| (id.as_str(), of)).collect();
-        let mut loaded_at: HashMap<&str, i64> = HashMap::new();
-        for ((object, _), (type_, time)) in &self.ended {
-            if type_ == "ObjectLoaded" {
-                loaded_at.insert(object, *time);
-            }
-        }
+        let loaded_at = self.loaded();
         for (object, attempt, time) in &self.ready {
             for parent in dependencies[object.as_str()] {
                 let loaded = loaded_at.get(parent.as_str());
@@ -145,9 +171,113 @@ impl Story {
     }
 }
 
+/// Creates a topic as somebody would who does not know this project.
+pub fn create_topic(bootstrap: &str, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    let topic = settings.iter().fold(topic, |topic, (setting, value)| topic.set(setting, value));
+    let outcome = block_on(admin(bootstrap).create_topics(&[topic], &AdminOptions::new())).unwrap();
+    for topic in outcome {
+        topic.unwrap();
+    }
+}
+
+/// Deletes topics.
+pub fn delete_topics(bootstrap: &str, names: &[String]) {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let outcome = block_on(admin(bootstrap).delete_topics(&names, &AdminOptions::new())).unwrap();
+    for topic in outcome {
+        topic.unwrap();
+    }
+}
+
+fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap()
+}
+
 /// Writes a value to the first partition of a topic, as anybody with a Kafka client could.
 pub fn write(bootstrap: &str, topic: &str, value: &[u8]) {
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
     producer.send(BaseRecord::<[u8], [u8]>::to(topic).partition(0).payload(value)).unwrap();
     producer.flush(Duration::from_secs(10)).unwrap();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graphs::Graph;
+
+    /// `a` and then `b`, as they should be: type, object, time.
+    const WELL: [(&str, &str, i64); 4] = [
+        ("ObjectReady", "a", 1),
+        ("ObjectLoaded", "a", 2),
+        ("ObjectReady", "b", 2),
+        ("ObjectLoaded", "b", 3),
+    ];
+
+    fn graph() -> Graph {
+        vec![("a".to_owned(), vec![]), ("b".to_owned(), vec!["a".to_owned()])]
+    }
+
+    fn story(records: &[(&str, &str, i64)]) -> Story {
+        let entry = |(type_, object, time): &(&str, &str, i64)| Entry {
+            topic: "t".to_owned(),
+            time_ms: *time,
+            key: (*object).to_owned(),
+            value: serde_json::json!({"event_type": type_, "run_uid": "u", "attempt": 1}),
+        };
+        Story::of(&records.iter().map(entry).collect::<Vec<_>>(), "u")
+    }
+
+    fn judge(story: &Story) {
+        story.assert_complete(&graph());
+        story.assert_once();
+        story.assert_order(&graph());
+    }
+
+    #[test]
+    fn a_run_that_went_well_is_accepted() {
+        judge(&story(&WELL));
+    }
+
+    #[test]
+    #[should_panic(expected = "not loaded")]
+    fn a_lost_object_is_found() {
+        judge(&story(&WELL[..3]));
+    }
+
+    #[test]
+    #[should_panic(expected = "not loaded")]
+    fn a_failed_object_is_not_loaded() {
+        judge(&story(&[WELL[0], WELL[1], WELL[2], ("ObjectFailed", "b", 3), WELL[3]]));
+    }
+
+    #[test]
+    #[should_panic(expected = "the graph does not have")]
+    fn an_object_of_nobody_is_found() {
+        judge(&story(&[&WELL[..], &[("ObjectLoaded", "c", 4)]].concat()));
+    }
+
+    #[test]
+    #[should_panic(expected = "ready records came again")]
+    fn a_second_ready_record_is_found() {
+        judge(&story(&[&WELL[..], &[WELL[0]]].concat()));
+    }
+
+    #[test]
+    #[should_panic(expected = "answers came again")]
+    fn a_second_answer_is_found() {
+        judge(&story(&[&WELL[..], &[("ObjectLoaded", "b", 9)]].concat()));
+    }
+
+    #[test]
+    #[should_panic(expected = "an answer that nobody asked for")]
+    fn an_answer_without_a_ready_record_is_found() {
+        judge(&story(&[WELL[0], WELL[1], WELL[3]]));
+    }
+
+    #[test]
+    #[should_panic(expected = "b attempt 1 was ready at 1, its dependency a loaded at Some(2)")]
+    fn a_child_before_its_parent_is_found() {
+        judge(&story(&[WELL[0], WELL[1], ("ObjectReady", "b", 1), WELL[3]]));
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::process::{Process, program};
 
+/// Variable with the number of the life that a worker process is: unlike that of a process it is never used again.
+pub const LIFE: &str = "ORCH_TEST_LIFE";
+
 /// The workers of a namespace.
 pub struct Kubelet {
     workers: Arc<Mutex<HashMap<String, Vec<Worker>>>>,
@@ -26,6 +30,7 @@ pub struct Kubelet {
 struct Worker {
     name: String,
     process: Process,
+    life: u32,
     variables: Vec<(String, String)>,
     log: PathBuf,
 }
@@ -46,12 +51,32 @@ impl Kubelet {
         names
     }
 
-    /// SIGKILLs the worker of this name and starts one in its place, as a kubelet restarts a container.
-    pub fn kill_and_restart(&self, name: &str) {
+    /// SIGKILLs the worker of this name and starts one in its place, as a kubelet restarts a container. The answer is
+    /// the life that ended: its jobs know it as [`LIFE`].
+    pub fn kill_and_restart(&self, name: &str) -> u32 {
+        self.kill_and_start(name, name)
+    }
+
+    /// The same, but the new one has a name of its own, as the pod that replaces a lost one.
+    pub fn kill_and_replace(&self, name: &str) -> u32 {
+        self.kill_and_start(name, &format!("{name}-again"))
+    }
+
+    fn kill_and_start(&self, name: &str, next: &str) -> u32 {
         let mut workers = self.workers.lock().unwrap();
-        let Some(worker) = workers.values_mut().flatten().find(|worker| worker.name == name) else { return };
+        let worker = workers.values_mut().flatten().find(|worker| worker.name == name).unwrap();
         worker.process.kill();
-        worker.process = Process::start(name, &program("orch-worker"), &worker.variables, &worker.log);
+        next.clone_into(&mut worker.name);
+        let variables = worker.variables.iter_mut().find(|(variable, _)| variable == "POD_NAME");
+        next.clone_into(&mut variables.unwrap().1);
+        let ended = worker.life;
+        (worker.life, worker.process) = live(next, &worker.variables, &worker.log);
+        ended
+    }
+
+    /// The logs of the workers that run.
+    pub fn logs(&self) -> Vec<PathBuf> {
+        self.workers.lock().unwrap().values().flatten().map(|worker| worker.log.clone()).collect()
     }
 
     /// Ends everything.
@@ -139,8 +164,17 @@ async fn start(client: &Client, deployment: &Deployment, folder: &Path, number: 
     }
     let variables = variables(container, &config, &name);
     let log = folder.join(format!("{name}.log"));
-    let process = Process::start(&name, &program("orch-worker"), &variables, &log);
-    Worker { name, process, variables, log }
+    let (life, process) = live(&name, &variables, &log);
+    Worker { name, process, life, variables, log }
+}
+
+/// Starts a worker process, with the number of its life.
+fn live(name: &str, variables: &[(String, String)], log: &Path) -> (u32, Process) {
+    static LIVES: AtomicU32 = AtomicU32::new(1);
+    let life = LIVES.fetch_add(1, Ordering::Relaxed);
+    let mut variables = variables.to_vec();
+    variables.push((LIFE.to_owned(), life.to_string()));
+    (life, Process::start(name, &program("orch-worker"), &variables, log))
 }
 
 async fn eventually<K>(api: &Api<K>, name: &str) -> K

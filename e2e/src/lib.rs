@@ -5,8 +5,11 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 pub mod api;
+pub mod broker;
+pub mod executions;
 pub mod graphs;
 pub mod history;
+pub mod http;
 pub mod kubelet;
 pub mod process;
 pub mod replay;

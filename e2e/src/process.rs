@@ -39,6 +39,11 @@ impl Process {
         Self { child, name: name.to_owned(), log: log.to_path_buf() }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -1,16 +1,18 @@
 //! One operator, one namespace, one stand-in for the kubelet.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::api::{apply_crds, client, create_run, namespace, variable, wait_for_end};
+use crate::api::{apply_crds, client, condition, create_run, namespace, variable, wait_for, wait_for_end};
 use crate::history::{self, Story};
 use crate::kubelet::Kubelet;
 use crate::process::{Process, program};
+use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, PostParams};
-use orch_crds::PipelineRun;
-use serde_json::json;
+use kube::api::{Api, ListParams, PostParams};
+use orch_crds::status::PipelineRunStatus;
+use orch_crds::{Pipeline, PipelineRun};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A run may take this long on a machine that is busy with other things.
@@ -18,10 +20,15 @@ pub const LIMIT: Duration = Duration::from_mins(2);
 
 /// What a test stands on.
 pub struct Setup {
+    /// The API server.
     pub client: Client,
+    /// Everything of the test is in it.
     pub namespace: String,
+    /// The broker.
     pub bootstrap: String,
+    /// Runs the workers.
     pub kubelet: Kubelet,
+    /// For logs and other files; it goes with the test.
     pub folder: TempDir,
     variables: Vec<(String, String)>,
 }
@@ -29,8 +36,13 @@ pub struct Setup {
 impl Setup {
     /// A namespace of this name, and a kubelet for it. No operator yet.
     pub async fn new(name: &str) -> Self {
-        let client = client("ORCH_TEST_KUBECONFIG").await;
         let bootstrap = variable("ORCH_TEST_KAFKA", "run `make test`, which starts a broker");
+        Self::with_kafka(name, bootstrap).await
+    }
+
+    /// The same with another broker than the one that all tests share.
+    pub async fn with_kafka(name: &str, bootstrap: String) -> Self {
+        let client = client("ORCH_TEST_KUBECONFIG").await;
         apply_crds(&client).await;
         namespace(&client, name).await;
         let folder = tempfile::tempdir().unwrap();
@@ -67,16 +79,73 @@ impl Setup {
         Process::start(identity, &program("orch-operator"), &all, &self.log(identity))
     }
 
+    /// Where the operator of this identity logs.
     pub fn log(&self, identity: &str) -> PathBuf {
         self.folder.path().join(format!("{identity}.log"))
     }
 
+    /// Waits by watch until the run's status is as wanted.
+    pub async fn until(
+        &self,
+        run: &str,
+        what: &str,
+        wanted: impl Fn(&PipelineRunStatus) -> bool,
+    ) -> PipelineRunStatus {
+        let run = wait_for(&self.client, &self.namespace, run, (what, LIMIT), wanted).await;
+        run.status.unwrap()
+    }
+
+    /// Waits until a condition of the run has this reason; the answer is its message.
+    pub async fn until_reason(&self, run: &str, type_: &str, reason: &str) -> String {
+        let has = |status: &PipelineRunStatus| {
+            condition(status, type_).is_some_and(|(_, found, _)| found == reason)
+        };
+        let status = self.until(run, &format!("{type_} with {reason}"), has).await;
+        condition(&status, type_).unwrap().2.to_owned()
+    }
+
+    /// A run as it is now.
+    pub async fn get(&self, run: &str) -> PipelineRun {
+        Api::namespaced(self.client.clone(), &self.namespace).get(run).await.unwrap()
+    }
+
+    /// Waits until an Event about a run has this reason. The answer is how often it was told.
+    pub async fn until_told(&self, run: &str, reason: &str) -> i32 {
+        let api = Api::<Event>::namespaced(self.client.clone(), &self.namespace);
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let events = api.list(&ListParams::default()).await.unwrap().items.into_iter();
+            let about_run = events.filter(|event| {
+                event.regarding.as_ref().and_then(|about| about.name.as_deref()) == Some(run)
+            });
+            let (told, others): (Vec<Event>, Vec<Event>) =
+                about_run.partition(|event| event.reason.as_deref() == Some(reason));
+            if !told.is_empty() {
+                return told.iter().map(|event| event.series.as_ref().map_or(1, |series| series.count)).sum();
+            }
+            assert!(Instant::now() < deadline, "no Event {reason} about {run}, but {others:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Creates a run from YAML.
     pub async fn create(&self, yaml: &str) -> PipelineRun {
         create_run(&self.client, &self.namespace, yaml).await
     }
 
+    /// Waits until the run is over.
     pub async fn end_of(&self, name: &str) -> PipelineRun {
         wait_for_end(&self.client, &self.namespace, name, LIMIT).await
+    }
+
+    /// Creates a Pipeline with these stages.
+    pub async fn pipeline(&self, name: &str, stages: &Value) {
+        let pipeline = json!({
+            "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "Pipeline", "metadata": {"name": name},
+            "spec": {"stages": stages},
+        });
+        let api = Api::<Pipeline>::namespaced(self.client.clone(), &self.namespace);
+        api.create(&PostParams::default(), &serde_json::from_value(pipeline).unwrap()).await.unwrap();
     }
 
     /// Stores objects in an immutable ConfigMap, as `orch submit` does.

@@ -1,35 +1,29 @@
 //! SIGKILL at moments that nobody chose: nothing is lost, nothing counts twice.
 
-use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use orch_crds::status::{PipelineRunStatus, RunPhase};
 use orch_e2e::api::wait_for;
+use orch_e2e::executions::{self, processor, times};
 use orch_e2e::graphs::{layered, objects_json};
+use serde_json::json;
 
 use orch_e2e::setup::{LIMIT, Setup};
 
-/// Executions by object and attempt, from the file that the workers' command appends to.
-fn executions(log: &Path) -> HashMap<(String, u64), usize> {
-    let mut executions = HashMap::new();
-    // A command whose worker dies before it has written the record reads nothing and writes an empty line.
-    for line in std::fs::read_to_string(log).unwrap_or_default().lines().filter(|line| !line.is_empty()) {
-        let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        let object = record["id_objet"].as_str().unwrap().to_owned();
-        *executions.entry((object, record["attempt"].as_u64().unwrap())).or_default() += 1;
-    }
-    executions
-}
-
-/// A run of 600 objects whose workers write down what they do before they do it.
+/// A run whose workers write down what they do.
 fn manifest(log: &Path) -> String {
-    format!(
-        "{{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {{name: killed}}, spec: {{stages: \
-         [{{name: work, partitions: 4, worker: {{concurrency: 4, minReplicas: 2, maxReplicas: 2}}, \
-           processor: {{exec: {{command: [sh, -c, 'r=$(cat); printf \"%s\\n\" \"$r\" >> {}; sleep 0.05']}}}}}}], \
-          objectsFrom: [{{configMap: {{name: objects, key: objects.json}}}}]}}}}",
-        log.display()
-    )
+    json!({
+        "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": "killed"},
+        "spec": {
+            "stages": [{
+                "name": "work", "partitions": 4, "processor": processor(log, Duration::from_millis(50)),
+                "worker": {"concurrency": 4, "minReplicas": 2, "maxReplicas": 2},
+            }],
+            "objectsFrom": [{"configMap": {"name": "objects", "key": "objects.json"}}],
+        },
+    })
+    .to_string()
 }
 
 fn loaded(at_least: u32) -> impl Fn(&PipelineRunStatus) -> bool {
@@ -61,11 +55,12 @@ async fn o14_a_killed_operator_loses_nothing_and_runs_nothing_twice() {
         status.epoch
     );
     let story = setup.story(&run).await;
-    assert_eq!((story.loaded().len(), story.repeated), (600, 0));
+    story.assert_complete(&graph);
     story.assert_order(&graph);
-    let twice: Vec<_> = executions(&log).into_iter().filter(|(_, times)| *times > 1).collect();
-    assert_eq!(twice, [], "no worker died: nothing runs twice");
-    assert_eq!(executions(&log).len(), 600);
+    assert_eq!(story.repeated(), 0);
+    let executions = executions::read(&log);
+    assert_eq!(times(&executions).len(), 600);
+    assert_eq!(executions.len(), 600, "no worker died: nothing runs twice");
     setup.kubelet.stop();
 }
 
@@ -86,9 +81,11 @@ async fn a_killed_worker_repeats_only_what_it_had_in_hand() {
     let status = setup.end_of("killed").await.status.unwrap();
     assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 600));
     let story = setup.story(&run).await;
-    assert_eq!((story.loaded().len(), story.published_again()), (600, 0));
+    story.assert_complete(&graph);
     story.assert_order(&graph);
-    let again: usize = executions(&log).values().map(|times| times - 1).sum();
+    assert_eq!(story.published_again(), 0);
+    let executions = executions::read(&log);
+    let again = executions.len() - times(&executions).len();
     // At its death a worker has at most `concurrency` objects in hand, and as many answered but not committed yet.
     assert!(again <= kills.len() * 8, "{again} executions again");
     setup.kubelet.stop();
@@ -107,6 +104,6 @@ async fn a_second_operator_stands_by_and_takes_over() {
     first.kill();
     let status = setup.end_of("killed").await.status.unwrap();
     assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 200));
-    assert_eq!(executions(&log).values().filter(|times| **times > 1).count(), 0);
+    assert_eq!(executions::read(&log).len(), 200, "no worker died: nothing runs twice");
     setup.kubelet.stop();
 }

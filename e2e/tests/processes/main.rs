@@ -4,6 +4,11 @@
 //! that they can run at the same time.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod catalogue;
+mod garbage;
 mod kills;
+mod policies;
 mod runs;
+mod secured;
+mod topics;
 mod trouble;

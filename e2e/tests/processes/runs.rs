@@ -1,6 +1,6 @@
 //! Runs as people make them.
 
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch, PatchParams};
 use orch_crds::PipelineRun;
 use orch_crds::status::{ObjectPhase, RunPhase};
 use orch_e2e::api::{condition, delete_run, wait_for};
@@ -42,8 +42,8 @@ async fn o8_a_failed_object_blocks_its_descendants_and_nothing_is_left_behind() 
     );
     assert_eq!(status.failures[0].blocks, 1);
     let story = setup.story(&run).await;
-    assert_eq!((story.loaded().len(), story.published_again(), story.repeated), (3, 0, 0));
-    assert_eq!(story.ended[&("2005".to_owned(), 1)].0, "ObjectFailed");
+    story.assert_once();
+    assert_eq!((story.loaded().len(), story.end("2005", 1)), (3, Some("ObjectFailed")));
     delete_run(&setup.client, &setup.namespace, "small", LIMIT).await;
     assert_eq!(topics(&setup.bootstrap, "o8."), Vec::<String>::new());
     setup.kubelet.stop();
@@ -53,12 +53,8 @@ async fn o8_a_failed_object_blocks_its_descendants_and_nothing_is_left_behind() 
 async fn two_runs_share_a_pipeline_and_deleting_one_leaves_the_other() {
     let setup = Setup::new("shared").await;
     let _operator = setup.operator("operator");
-    let pipeline = json!({
-        "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "Pipeline", "metadata": {"name": "medallion"},
-        "spec": {"stages": [{"name": "work", "processor": {"simulate": {"duration": "20ms"}}}]},
-    });
-    let api: Api<orch_crds::Pipeline> = Api::namespaced(setup.client.clone(), &setup.namespace);
-    api.create(&PostParams::default(), &serde_json::from_value(pipeline).unwrap()).await.unwrap();
+    let stages = json!([{"name": "work", "processor": {"simulate": {"duration": "20ms"}}}]);
+    setup.pipeline("medallion", &stages).await;
     let graph = layered(5, 20, 2);
     for name in ["first", "second"] {
         setup
@@ -73,7 +69,8 @@ async fn two_runs_share_a_pipeline_and_deleting_one_leaves_the_other() {
         let run = setup.end_of(name).await;
         assert_eq!(run.status.as_ref().unwrap().phase, RunPhase::Succeeded, "{name}");
         let story = setup.story(&run).await;
-        assert_eq!(story.loaded().len(), 100);
+        story.assert_complete(&graph);
+        story.assert_once();
         story.assert_order(&graph);
     }
     delete_run(&setup.client, &setup.namespace, "first", LIMIT).await;
@@ -121,7 +118,8 @@ async fn a_graph_of_thousands_from_config_maps_ends_complete() {
     assert!(status.objects.is_empty(), "above 1,000 objects only those that need a person are listed");
     assert_eq!(status.phase_map.unwrap().decode().unwrap(), "L".repeat(3_000));
     let story = setup.story(&run).await;
-    assert_eq!((story.loaded().len(), story.published_again(), story.repeated), (3_000, 0, 0));
+    story.assert_complete(&graph);
+    story.assert_once();
     story.assert_order(&graph);
     setup.kubelet.stop();
 }

@@ -1,0 +1,56 @@
+//! A broker that a test may kill. `scripts/servers.sh` starts it, and says how it is started again.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::api::variable;
+
+/// See the module.
+pub struct Broker {
+    folder: PathBuf,
+    start: String,
+}
+
+impl Broker {
+    /// The spare broker of this name.
+    pub fn spare(name: &str) -> Self {
+        let how = "`make e2e-processes` starts spare brokers and sets it";
+        let folder = PathBuf::from(variable("ORCH_TEST_SPARE_KAFKA", how)).join(name);
+        assert!(folder.is_dir(), "there is no broker in {}", folder.display());
+        Self { folder, start: variable("ORCH_TEST_SPARE_KAFKA_START", how) }
+    }
+
+    /// Where it answers, also after a restart.
+    pub fn bootstrap(&self) -> String {
+        std::fs::read_to_string(self.folder.join("bootstrap")).unwrap().trim().to_owned()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.join("run/kafka.pid")).unwrap();
+        let killed = Command::new("kill").args(["-9", pid.trim()]).status().unwrap();
+        assert!(killed.success(), "the broker had ended already: see {}", self.folder.display());
+    }
+
+    /// Starts it again with the data that it had; does not wait.
+    pub fn start(&self) {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{} '{}'", self.start, self.folder.display())]);
+        let started = command.stdin(Stdio::null()).status().unwrap();
+        assert!(started.success(), "the broker was not started: see {}", self.folder.display());
+    }
+
+    /// Whether it answers.
+    pub fn answers(&self) -> bool {
+        let client: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", self.bootstrap()).create().unwrap();
+        let leads = |partition: &rdkafka::metadata::MetadataPartition| partition.leader() >= 0;
+        client
+            .fetch_metadata(None, Duration::from_secs(1))
+            .is_ok_and(|metadata| metadata.topics().iter().all(|topic| topic.partitions().iter().all(leads)))
+    }
+}

@@ -1,0 +1,46 @@
+//! Kills and outages at points that nobody chose, judged afterwards from what the workers wrote down themselves and
+//! from the topics. Each test has a broker of its own, because it takes it away.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod chance;
+mod judge;
+mod minute;
+mod twenty;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use orch_e2e::executions::{self, processor};
+use serde_json::json;
+
+/// Names of the run, its ConfigMap, its key: those of every test here.
+const RUN: &str = "faulty";
+
+/// A run of the objects in the ConfigMap `objects`, whose workers write down what they do.
+fn manifest(log: &Path, work: Duration) -> String {
+    json!({
+        "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": RUN},
+        "spec": {
+            "stages": [{
+                "name": "work", "partitions": 4, "processor": processor(log, work),
+                "worker": {"concurrency": 8, "minReplicas": 2, "maxReplicas": 2},
+            }],
+            "objectsFrom": [{"configMap": {"name": "objects", "key": "objects.json"}}],
+        },
+    })
+    .to_string()
+}
+
+/// Waits until so many executions have ended.
+async fn until_ended(log: &Path, wanted: usize) {
+    let limit = Duration::from_mins(2);
+    let deadline = Instant::now() + limit;
+    loop {
+        let ended = executions::ended(log);
+        if ended >= wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{ended} of {wanted} executions ended within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,70 @@
+//! Kafka is away for a minute while a run is under way.
+
+use std::time::{Duration, Instant};
+
+use orch_crds::status::{PipelineRunStatus, RunPhase};
+use orch_e2e::api::condition;
+use orch_e2e::broker::Broker;
+use orch_e2e::executions::{self, times};
+use orch_e2e::graphs::{layered, objects_json};
+use orch_e2e::setup::Setup;
+
+use crate::{RUN, manifest, until_ended};
+
+const AWAY: Duration = Duration::from_mins(1);
+/// Within this the run says that Kafka is away.
+const SAID: Duration = Duration::from_secs(15);
+
+fn is_stalled(status: &PipelineRunStatus) -> bool {
+    let of = |type_| condition(status, type_).map(|(value, reason, _)| (value, reason));
+    of("TopicsReady") == Some(("False", "KafkaUnreachable"))
+        && of("Stalled") == Some(("True", "KafkaUnreachable"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_without_kafka_is_said_and_costs_nothing_but_time() {
+    let broker = Broker::spare("minute");
+    let setup = Setup::with_kafka("minute", broker.bootstrap()).await;
+    let _operator = setup.operator("operator");
+    let graph = layered(20, 20, 2);
+    setup.config_map("objects", &objects_json(&graph)).await;
+    let log = setup.folder.path().join("executions");
+    let run = setup.create(&manifest(&log, Duration::from_millis(50))).await;
+    until_ended(&log, 150).await;
+    broker.kill();
+    let gone = Instant::now();
+    let status = setup.until(RUN, "stalled", is_stalled).await;
+    println!("said after {:.1?}", gone.elapsed());
+    assert!(gone.elapsed() < SAID, "{:?}", gone.elapsed());
+    let (_, _, message) = condition(&status, "TopicsReady").unwrap();
+    assert!(message.contains(&broker.bootstrap()), "{message}");
+    let loaded = status.counts.loaded;
+    let deadline = gone + AWAY;
+    while Instant::now() < deadline {
+        let status = setup.get(RUN).await.status.unwrap();
+        assert!(is_stalled(&status), "{:#?}", status.conditions);
+        assert_eq!(status.counts.loaded, loaded, "nothing is counted that Kafka does not have");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    broker.start();
+    let is_back = |status: &PipelineRunStatus| !is_stalled(status) && status.counts.loaded > loaded;
+    setup.until(RUN, "on its way again", is_back).await;
+    let status = setup.end_of(RUN).await.status.unwrap();
+    println!("over after {:.1?}", gone.elapsed());
+    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 400));
+    assert_eq!(condition(&status, "TopicsReady").unwrap().0, "True");
+    assert_eq!(condition(&status, "Stalled").unwrap().0, "False");
+    let story = setup.story(&run).await;
+    story.assert_complete(&graph);
+    story.assert_once();
+    story.assert_order(&graph);
+    let executions = executions::read(&log);
+    assert_eq!(
+        (executions.len(), times(&executions).len()),
+        (400, 400),
+        "no worker died: nothing runs twice"
+    );
+    assert_eq!(setup.until_told(RUN, "KafkaUnreachable").await, 1, "not again and again");
+    assert_eq!(setup.until_told(RUN, "TopicsReady").await, 1);
+    setup.kubelet.stop();
+}

@@ -1,0 +1,103 @@
+//! Topics that are not there, or not as they should be.
+
+use orch_crds::status::RunPhase;
+use orch_e2e::api::{condition, delete_run};
+use orch_e2e::history::{create_topic, delete_topics, topics};
+use serde_json::json;
+
+use orch_e2e::setup::{LIMIT, Setup};
+
+/// What our topics have, the control topic aside.
+const LOG: [(&str, &str); 2] = [("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1")];
+
+/// The names between backticks.
+fn named(message: &str) -> Vec<String> {
+    let mut names: Vec<_> = message.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_that_nobody_made_are_all_named_and_the_run_goes_on_when_they_are_there() {
+    let setup = Setup::new("byhand").await;
+    let _operator = setup.operator("operator");
+    let run = json!({
+        "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": "byhand"},
+        "spec": {
+            "topics": {"create": false},
+            "stages": [{"name": "work", "partitions": 2, "processor": {"simulate": {"duration": "0s"}}}],
+            "objects": [{"id": "a"}, {"id": "b", "dependsOn": ["a"]}],
+        },
+    });
+    setup.create(&run.to_string()).await;
+    let message = setup.until_reason("byhand", "TopicsReady", "TopicNotFound").await;
+    let missing = named(&message);
+    assert_eq!(missing.len(), 3, "{message}");
+    assert_eq!(topics(&setup.bootstrap, "byhand."), Vec::<String>::new(), "and none is made");
+    for name in &missing {
+        let partitions = if name.contains(".work") { 2 } else { 1 };
+        let settings: &[_] = if name.contains(".control") { &[("cleanup.policy", "compact")] } else { &LOG };
+        create_topic(&setup.bootstrap, name, partitions, settings);
+    }
+    assert_eq!(setup.end_of("byhand").await.status.unwrap().phase, RunPhase::Succeeded);
+    delete_run(&setup.client, &setup.namespace, "byhand", LIMIT).await;
+    assert_eq!(topics(&setup.bootstrap, "byhand."), missing, "what others made stays");
+    delete_topics(&setup.bootstrap, &missing);
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_that_are_deleted_in_mid_run_are_all_named() {
+    let setup = Setup::new("deleted").await;
+    let _operator = setup.operator("operator");
+    setup
+        .create(
+            "{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {name: bereft}, spec: {stages: \
+             [{name: work, processor: {simulate: {duration: 1h}}}], objects: [{id: a}, {id: b, dependsOn: [a]}]}}",
+        )
+        .await;
+    setup.until("bereft", "running", |status| status.counts.running == 1).await;
+    let all = topics(&setup.bootstrap, "deleted.");
+    delete_topics(&setup.bootstrap, &all);
+    let message = setup.until_reason("bereft", "TopicsReady", "TopicNotFound").await;
+    assert_eq!(named(&message), all, "{message}");
+    let status = setup.until("bereft", "stalled", |status| {
+        condition(status, "Stalled")
+            .is_some_and(|(value, reason, _)| (value, reason) == ("True", "TopicsNotReady"))
+    });
+    assert_eq!(status.await.phase, RunPhase::Running);
+    assert_eq!(
+        topics(&setup.bootstrap, "deleted."),
+        Vec::<String>::new(),
+        "none is made anew behind its back"
+    );
+    delete_run(&setup.client, &setup.namespace, "bereft", LIMIT).await;
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_with_other_settings_is_named_until_it_is_right() {
+    let setup = Setup::new("mismatch").await;
+    let topic = "mismatch.mismatch.medallion.work";
+    create_topic(&setup.bootstrap, topic, 3, &[("retention.ms", "60000")]);
+    let _operator = setup.operator("operator");
+    setup
+        .pipeline(
+            "medallion",
+            &json!([{"name": "work", "partitions": 4, "processor": {"simulate": {"duration": "0s"}}}]),
+        )
+        .await;
+    setup
+        .create(
+            "{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {name: other}, \
+              spec: {pipelineRef: {name: medallion}, objects: [{id: a}]}}",
+        )
+        .await;
+    let message = setup.until_reason("other", "TopicsReady", "TopicMismatch").await;
+    for part in [topic, "partitions is 3, it should be 4", "retention.ms is 60000, it should be -1"] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+    delete_topics(&setup.bootstrap, &[topic.to_owned()]);
+    assert_eq!(setup.end_of("other").await.status.unwrap().phase, RunPhase::Succeeded);
+    setup.kubelet.stop();
+}
