@@ -75,6 +75,8 @@ pub mod topics_ready {
     pub const TOPIC_MISMATCH: &str = "TopicMismatch";
     /// False: the broker refuses to create a topic.
     pub const TOPIC_REFUSED: &str = "TopicRefused";
+    /// False, of a Pipeline: another operator has taken its topics over.
+    pub const ANOTHER_OPERATOR: &str = "AnotherOperator";
 }
 
 /// Reasons of `WorkersReady`.
@@ -129,8 +131,10 @@ pub mod stalled {
     pub const MOVING: &str = "Moving";
     /// True: objects are queued, and their stage has no worker that is ready.
     pub const NO_WORKERS: &str = "NoWorkers";
-    /// True: no broker answers.
+    /// True: no broker answers, or it refuses who we are.
     pub const KAFKA_UNREACHABLE: &str = "KafkaUnreachable";
-    /// True: Kafka answers, but refuses us, or a topic is not there any more; `TopicsReady` says what.
+    /// True: a topic is missing or not as it should be; `TopicsReady` says which.
     pub const TOPICS_NOT_READY: &str = "TopicsNotReady";
+    /// True: another operator has taken the topics over, and does not drive this run.
+    pub const ANOTHER_OPERATOR: &str = "AnotherOperator";
 }

@@ -260,6 +260,9 @@ pub struct PipelineStatus {
     pub conditions: Vec<Condition>,
     /// Live runs that use this Pipeline.
     pub runs: u32,
+    /// Term of the operator that led its topics last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
     /// Its stages, in the order of the spec.
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub stages: Vec<PipelineStageStatus>,

@@ -109,3 +109,17 @@ pub fn condition<'a>(status: &'a PipelineRunStatus, type_: &str) -> Option<(&'a 
     let found = status.conditions.iter().find(|condition| condition.type_ == type_)?;
     Some((&found.status, &found.reason, &found.message))
 }
+
+/// Looks again and again until `probe` has an answer; the panic shows what it said last instead.
+pub async fn until<T>(what: &str, limit: Duration, mut probe: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let deadline = tokio::time::Instant::now() + limit;
+    loop {
+        match probe().await {
+            Ok(answer) => return answer,
+            Err(seen) if tokio::time::Instant::now() >= deadline => {
+                panic!("{what}: not after {limit:?}; it was last seen as {seen}")
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}

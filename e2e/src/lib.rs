@@ -14,3 +14,4 @@ pub mod kubelet;
 pub mod process;
 pub mod replay;
 pub mod setup;
+pub mod topics;

@@ -28,14 +28,25 @@ pub fn program(name: &str) -> PathBuf {
 impl Process {
     /// Starts a program with these variables; its output goes to `log`.
     pub fn start(name: &str, program: &Path, variables: &[(String, String)], log: &Path) -> Self {
+        Self::spawn(name, Command::new(program), variables, log)
+    }
+
+    /// The same with a script that an interpreter reads.
+    pub fn script(interpreter: &Path, script: &Path, variables: &[(String, String)], log: &Path) -> Self {
+        let mut command = Command::new(interpreter);
+        command.arg(script);
+        Self::spawn(&script.display().to_string(), command, variables, log)
+    }
+
+    fn spawn(name: &str, mut command: Command, variables: &[(String, String)], log: &Path) -> Self {
         let output = File::options().create(true).append(true).open(log).unwrap();
-        let child = Command::new(program)
+        let child = command
             .envs(variables.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         Self { child, name: name.to_owned(), log: log.to_path_buf() }
     }
 

@@ -4,13 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use orch_wire::TopicPrefix;
+
+use crate::scope::Scope;
 
 /// Runs graphs of data objects over Apache Kafka: the operator of PipelineRun and Pipeline.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "orch-operator", version)]
+#[command(name = "orch-operator", version, subcommand_negates_reqs = true)]
 pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Folder with `client.properties` and, where needed, `ca.crt`, `tls.crt` and `tls.key`.
     #[arg(long, env = "ORCH_KAFKA_DIR", default_value = "/etc/orchestrator/kafka")]
     pub(crate) kafka_dir: PathBuf,
@@ -24,8 +28,8 @@ pub(crate) struct Config {
     #[arg(long, env = "ORCH_WATCH_NAMESPACES", value_delimiter = ',')]
     pub(crate) watch_namespaces: Vec<String>,
     /// Image of worker pods, unless a stage's template names one.
-    #[arg(long, env = "ORCH_WORKER_IMAGE")]
-    pub(crate) worker_image: String,
+    #[arg(long, env = "ORCH_WORKER_IMAGE", required = true)]
+    worker_image: Option<String>,
     /// Pull policy of that image.
     #[arg(long, env = "ORCH_WORKER_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
     pub(crate) worker_image_pull_policy: String,
@@ -67,6 +71,18 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
 }
 
+/// What it does instead of leading.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    /// Before an uninstall: stops the operator, deletes the workers and topics of runs that have ended, and takes its
+    /// finalizers away, so that nothing hangs in Terminating afterwards.
+    Leave {
+        /// The operator's Deployment in this namespace.
+        #[arg(long, env = "ORCH_DEPLOYMENT")]
+        deployment: Option<String>,
+    },
+}
+
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -82,11 +98,14 @@ impl Config {
         self.pod_name.clone().unwrap_or_else(|| format!("orch-operator-{}", std::process::id()))
     }
 
-    /// The namespaces to watch: `None` stands for all of them.
-    pub(crate) fn scopes(&self) -> Vec<Option<String>> {
-        let named: Vec<_> =
-            self.watch_namespaces.iter().filter(|name| !name.is_empty()).cloned().map(Some).collect();
-        if named.is_empty() { vec![None] } else { named }
+    /// Image of worker pods; always there where it is needed.
+    pub(crate) fn worker_image(&self) -> String {
+        self.worker_image.clone().unwrap_or_default()
+    }
+
+    /// Where to look.
+    pub(crate) fn scopes(&self) -> Vec<Scope> {
+        Scope::of(&self.watch_namespaces)
     }
 }
 

@@ -1,13 +1,12 @@
 //! Watches both kinds and reconciles them, as long as this replica leads.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use orch_crds::{Pipeline, PipelineRun};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -15,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::context::Context;
-use crate::run::Error;
+use crate::error::Error;
+use crate::scope::Scope;
 
 /// Reconciles at the same time, of one kind in one scope.
 const CONCURRENCY: u16 = 32;
@@ -30,19 +30,8 @@ pub(crate) async fn watch(context: Arc<Context>, stop: CancellationToken) {
     while tasks.join_next().await.is_some() {}
 }
 
-fn api<K>(client: &Client, scope: Option<&String>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-{
-    match scope {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
-}
-
-async fn runs(context: Arc<Context>, scope: Option<String>, stop: CancellationToken) {
-    let controller =
-        Controller::new(api::<PipelineRun>(&context.client, scope.as_ref()), watcher::Config::default());
+async fn runs(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
+    let controller = Controller::new(scope.api::<PipelineRun>(&context.client), watcher::Config::default());
     let store = controller.store();
     // A run that waits for its Pipeline goes on as soon as that is there.
     let users = move |pipeline: Pipeline| {
@@ -62,17 +51,16 @@ async fn runs(context: Arc<Context>, scope: Option<String>, stop: CancellationTo
             .collect::<Vec<_>>()
     };
     let controller = controller
-        .watches(api::<Pipeline>(&context.client, scope.as_ref()), watcher::Config::default(), users)
+        .watches(scope.api::<Pipeline>(&context.client), watcher::Config::default(), users)
         .with_config(Config::default().concurrency(CONCURRENCY))
         .graceful_shutdown_on(async move { stop.cancelled().await });
     drain(controller.run(counted_run, failed::<PipelineRun>, context.clone()), "run").await;
 }
 
-async fn pipelines(context: Arc<Context>, scope: Option<String>, stop: CancellationToken) {
-    let controller =
-        Controller::new(api::<Pipeline>(&context.client, scope.as_ref()), watcher::Config::default())
-            .with_config(Config::default().concurrency(CONCURRENCY))
-            .graceful_shutdown_on(async move { stop.cancelled().await });
+async fn pipelines(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
+    let controller = Controller::new(scope.api::<Pipeline>(&context.client), watcher::Config::default())
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .graceful_shutdown_on(async move { stop.cancelled().await });
     drain(controller.run(counted_pipeline, failed::<Pipeline>, context.clone()), "pipeline").await;
 }
 
@@ -93,8 +81,12 @@ fn failed<K>(resource: Arc<K>, error: &Error, _: Arc<Context>) -> Action
 where
     K: Resource<DynamicType = ()>,
 {
-    warn!(resource = %resource.name_any(), %error, "the reconcile failed and is tried again");
-    Action::requeue(Duration::from_secs(2))
+    if error.is_conflict() {
+        debug!(resource = %resource.name_any(), %error, "the resource has changed; the reconcile is tried again");
+    } else {
+        warn!(resource = %resource.name_any(), %error, "the reconcile failed and is tried again");
+    }
+    Action::requeue(error.again_in())
 }
 
 async fn drain<K, E>(

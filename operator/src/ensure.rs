@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use orch_bus::{Bus, BusError, TopicMismatch};
+use orch_bus::{Bus, BusError};
 use orch_core::id::Epoch;
-use orch_crds::condition::topics_ready as reasons;
 use orch_runner::{Notice, Outlets};
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{info, warn};
 
-use crate::connection;
+use crate::connection::{self, Files};
 use crate::context::Context;
+use crate::error::Error;
 use crate::outage;
-use crate::run::{Error, Missing, kafka, topics_condition};
-use crate::stages::{Drive, SetHandle, StageSet, TopicDefaults, WorkerDefaults, build, check_topics};
+use crate::run::{Missing, kafka};
+use crate::stages::{
+    Drive, NotDriven, SetHandle, SetKey, StageSet, TopicDefaults, WorkerDefaults, build, check_topics,
+    owner_stays,
+};
 use crate::status::Condition;
 
 /// A set that is driven.
@@ -28,14 +31,22 @@ pub(crate) enum NotEnsured {
     Missing(Missing),
     /// Kafka or its topics are not as they must be: the condition that says so.
     Topics(Condition),
+    /// Another operator leads.
+    Yielded(Epoch),
+    /// Its owner is going, or does not hold the finalizer yet: nothing may be made for it.
+    Leaving,
 }
 
 /// Checks connection and topics, and drives the set.
+///
+/// The owner is looked at once more with the set's place in hand. Its deletion needs that place too, so it comes either
+/// before, and is seen, or afterwards, and finds all that was made.
 pub(crate) async fn ensure(
     context: &Arc<Context>,
     set: StageSet,
     known_epoch: Epoch,
 ) -> Result<Result<Ensured, NotEnsured>, Error> {
+    let refused = |error: &BusError| NotEnsured::Topics(Condition::of_bus(error, set.secret.as_deref()));
     let own = context.connections.own();
     let files = match kafka(&context.client, &set.namespace, set.secret.as_deref(), own).await? {
         Ok(files) => files,
@@ -43,87 +54,59 @@ pub(crate) async fn ensure(
     };
     let bus = match context.connections.bus(&files) {
         Ok(bus) => bus,
-        Err(error) => return Ok(Err(NotEnsured::Topics(condition(&error, &set)))),
+        Err(error) => return Ok(Err(refused(&error))),
     };
-    let config = &context.config;
+    let mut place = context.registry.place(&SetKey::of_set(&set)).await;
+    if !owner_stays(&context.client, &set).await? {
+        info!(set = %set.name, "nothing is made: the owner is going");
+        return Ok(Err(NotEnsured::Leaving));
+    }
     let defaults = TopicDefaults {
-        replication_factor: config.replication_factor,
-        min_insync_replicas: config.min_insync_replicas,
+        replication_factor: context.config.replication_factor,
+        min_insync_replicas: context.config.min_insync_replicas,
     };
     match check_topics(&*bus, &set, defaults).await {
         Ok(mismatches) if mismatches.is_empty() => {}
-        Ok(mismatches) => return Ok(Err(NotEnsured::Topics(mismatch(&mismatches)))),
-        Err(error) => return Ok(Err(NotEnsured::Topics(condition(&error, &set)))),
+        Ok(mismatches) => return Ok(Err(NotEnsured::Topics(Condition::of_mismatches(&mismatches)))),
+        Err(error) => return Ok(Err(refused(&error))),
     }
-    let drive = || {
-        let workers = WorkerDefaults {
-            image: config.worker_image.clone(),
-            pull_policy: config.worker_image_pull_policy.clone(),
-            log: config.log.clone(),
-            bootstrap_servers: connection::servers(&files),
-        };
-        let (servers, own) = (workers.bootstrap_servers.clone(), set.clone());
-        let describe =
-            move |reason| condition(&BusError::Unreachable { servers: servers.clone(), reason }, &own);
-        Drive {
-            client: context.client.clone(),
-            prepared: build(&set, &files, &workers),
-            outage: outage::follow(bus.clone(), describe),
-            bus: bus.clone(),
-            window: config.stage_window,
-            leader: config.identity(),
-            known_epoch,
-            outlets: Outlets {
-                stats: context.metrics.stats().clone(),
-                notices: notices(context.clone(), &set),
-            },
-        }
+    let ensured = place.ensure(&set, || drive(context, &set, &files, bus.clone(), known_epoch)).await;
+    Ok(match ensured {
+        Ok(handle) => Ok(Ensured { handle, bus }),
+        Err(NotDriven::Bus(error)) => Err(refused(&error)),
+        Err(NotDriven::Yielded(epoch)) => Err(NotEnsured::Yielded(epoch)),
+    })
+}
+
+fn drive(
+    context: &Arc<Context>,
+    set: &StageSet,
+    files: &Files,
+    bus: Arc<dyn Bus>,
+    known_epoch: Epoch,
+) -> Drive {
+    let config = &context.config;
+    let workers = WorkerDefaults {
+        image: config.worker_image(),
+        pull_policy: config.worker_image_pull_policy.clone(),
+        log: config.log.clone(),
+        bootstrap_servers: connection::servers(files),
     };
-    match context.registry.ensure(set.clone(), drive).await {
-        Ok(handle) => Ok(Ok(Ensured { handle, bus })),
-        Err(error) => Ok(Err(NotEnsured::Topics(condition(&error, &set)))),
+    let (servers, secret) = (workers.bootstrap_servers.clone(), set.secret.clone());
+    let describe = move |reason| {
+        let error = BusError::Unreachable { servers: servers.clone(), reason };
+        Condition::of_bus(&error, secret.as_deref())
+    };
+    Drive {
+        client: context.client.clone(),
+        prepared: build(set, files, &workers),
+        outage: outage::follow(bus.clone(), describe),
+        bus,
+        window: config.stage_window,
+        leader: config.identity(),
+        known_epoch,
+        outlets: Outlets { stats: context.metrics.stats().clone(), notices: notices(context.clone(), set) },
     }
-}
-
-/// What the bus said, as the condition `TopicsReady`, and what to do about it.
-pub(crate) fn condition(error: &BusError, set: &StageSet) -> Condition {
-    let place = match &set.secret {
-        Some(name) => format!("the Secret `{name}`"),
-        None => "the operator's own connection".to_owned(),
-    };
-    let (reason, remedy) = match error {
-        BusError::Unreachable { reason, .. } if is_refusal(reason) => (
-            reasons::KAFKA_AUTHENTICATION_FAILED,
-            format!("; correct user, password or certificates in {place}"),
-        ),
-        BusError::Unreachable { .. } => (
-            reasons::KAFKA_UNREACHABLE,
-            format!("; everything goes on when it answers. `bootstrap.servers` stands in {place}"),
-        ),
-        BusError::UnknownTopic(_) | BusError::MissingTopics(_) => {
-            (reasons::TOPIC_NOT_FOUND, "; the operator creates none here: create what is missing".to_owned())
-        }
-        BusError::Denied(_) => (reasons::KAFKA_NOT_AUTHORIZED, format!("; allow it to the user of {place}")),
-        BusError::TooLarge(_) | BusError::Config(_) | BusError::Other(_) => {
-            (reasons::TOPIC_REFUSED, String::new())
-        }
-    };
-    topics_condition(reason, format!("{error}{remedy}"))
-}
-
-/// librdkafka has no code for "the broker knows you not": its texts do.
-fn is_refusal(reason: &str) -> bool {
-    ["authentication", "Authentication", "certificate", "credentials", "SSL handshake"]
-        .iter()
-        .any(|word| reason.contains(word))
-}
-
-fn mismatch(mismatches: &[TopicMismatch]) -> Condition {
-    let lines: Vec<String> = mismatches
-        .iter()
-        .map(|m| format!("topic `{}`: {} is {}, it should be {}", m.topic, m.setting, m.actual, m.wanted))
-        .collect();
-    topics_condition(reasons::TOPIC_MISMATCH, lines.join("; "))
 }
 
 /// Tells people what the actor notices: an Event on the resource that owns the stages.

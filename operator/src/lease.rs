@@ -3,48 +3,78 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Client;
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::config::Config;
 use crate::context::Context;
 use crate::controller;
 
 /// Takes part in the election until `stop`; drives while it leads.
 pub(crate) async fn lead(context: Arc<Context>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let manager = tokio::select! {
-            manager = campaign(&context) => manager,
+        let candidate = tokio::select! {
+            candidate = Candidate::stand(&context.client, &context.config) => candidate,
             () = stop.cancelled() => return,
         };
-        let (mut leading, task) = manager.watch().await;
+        let Candidate { mut leading, task } = candidate;
         while follow(&context, &mut leading, &stop).await {}
-        resign(leading, task).await;
+        Candidate { leading, task }.release().await;
     }
 }
 
-/// Builds the manager; the API server may be away.
-async fn campaign(context: &Context) -> LeaseManager {
-    let config = &context.config;
+/// Waits until the Lease is ours. While it is, no other operator drives.
+pub(crate) async fn hold(client: &Client, config: &Config) -> Candidate {
     loop {
-        let namespace = config.lease_namespace.as_deref().unwrap_or(&config.pod_namespace);
-        let built = LeaseManagerBuilder::new(context.client.clone(), &config.lease_name)
-            .with_namespace(namespace)
-            .with_identity(config.identity())
-            .with_field_manager(config.identity())
-            .with_duration(config.lease_seconds)
-            // Renewed with a third of its time left.
-            .with_grace((config.lease_seconds / 3).max(1))
-            .build()
-            .await;
-        match built {
-            Ok(manager) => return manager,
-            Err(error) => {
-                warn!(%error, lease = %config.lease_name, "the Lease cannot be read; tried again");
-                tokio::time::sleep(Duration::from_secs(2)).await;
+        let mut candidate = Candidate::stand(client, config).await;
+        if candidate.leading.wait_for(|leads| *leads).await.is_ok() {
+            return candidate;
+        }
+    }
+}
+
+/// A part in the election.
+pub(crate) struct Candidate {
+    leading: watch::Receiver<bool>,
+    task: JoinHandle<kube_lease_manager::Result<LeaseManager>>,
+}
+
+impl Candidate {
+    /// Stands; the API server may be away.
+    async fn stand(client: &Client, config: &Config) -> Self {
+        loop {
+            let namespace = config.lease_namespace.as_deref().unwrap_or(&config.pod_namespace);
+            let built = LeaseManagerBuilder::new(client.clone(), &config.lease_name)
+                .with_namespace(namespace)
+                .with_identity(config.identity())
+                .with_field_manager(config.identity())
+                .with_duration(config.lease_seconds)
+                // Renewed with a third of its time left.
+                .with_grace((config.lease_seconds / 3).max(1))
+                .build()
+                .await;
+            match built {
+                Ok(manager) => {
+                    let (leading, task) = manager.watch().await;
+                    return Self { leading, task };
+                }
+                Err(error) => {
+                    warn!(%error, lease = %config.lease_name, "the Lease cannot be read; tried again");
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
             }
+        }
+    }
+
+    /// Gives the Lease back, so that the next leader need not wait.
+    pub(crate) async fn release(self) {
+        drop(self.leading);
+        if tokio::time::timeout(Duration::from_secs(5), self.task).await.is_err() {
+            warn!("the Lease was not given back");
         }
     }
 }
@@ -81,12 +111,4 @@ async fn follow(
     context.registry.clear().await;
     context.metrics.leading(false);
     lost
-}
-
-/// Gives the Lease back, so that the next leader need not wait.
-async fn resign(leading: watch::Receiver<bool>, task: JoinHandle<kube_lease_manager::Result<LeaseManager>>) {
-    drop(leading);
-    if tokio::time::timeout(Duration::from_secs(5), task).await.is_err() {
-        warn!("the Lease was not given back");
-    }
 }

@@ -5,10 +5,15 @@ mod connection;
 mod context;
 mod controller;
 mod ensure;
+mod error;
+mod finalizer;
 mod lease;
+mod leave;
 mod outage;
 mod pipeline;
+mod removal;
 mod run;
+mod scope;
 mod stages;
 mod status;
 mod telemetry;
@@ -22,7 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::config::Config;
+use crate::config::{Command, Config};
 use crate::connection::Connections;
 use crate::context::Context;
 
@@ -33,22 +38,38 @@ async fn main() -> ExitCode {
         eprintln!("error: {problem}");
         return ExitCode::from(2);
     }
-    match operate(config).await {
+    let command = config.command.clone();
+    let ended = match &command {
+        None => operate(config).await,
+        Some(Command::Leave { deployment }) => leave_for_good(&config, deployment.as_deref()).await,
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            error!(error = %problem, "the operator cannot run");
+            error!(error = %problem, "the operator cannot go on");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn operate(config: Config) -> Result<(), String> {
+/// The clients of the API server and of Kafka.
+async fn connect(config: &Config) -> Result<(Client, Connections), String> {
     // Before the first TLS client: the libraries come without a provider of their own. A second install is refused,
     // and there is none.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let connections = Connections::new(&config.kafka_dir, config.bootstrap_servers.as_deref());
     let connections = connections.map_err(|error| format!("Kafka: {error}"))?;
     let client = Client::try_default().await.map_err(|error| format!("the API server: {error}"))?;
+    Ok((client, connections))
+}
+
+async fn leave_for_good(config: &Config, deployment: Option<&str>) -> Result<(), String> {
+    let (client, connections) = connect(config).await?;
+    leave::leave(client, config, connections, deployment).await
+}
+
+async fn operate(config: Config) -> Result<(), String> {
+    let (client, connections) = connect(&config).await?;
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     info!(version = env!("CARGO_PKG_VERSION"), identity = %config.identity(), listen = %config.listen, "started");

@@ -34,7 +34,7 @@ pub(crate) fn follow(
 /// The client's words change with every attempt to connect. As long as the reason is the same the first ones stay: a
 /// status is not written again and again for them.
 fn renew(known: &mut Option<Condition>, found: Option<Condition>) -> bool {
-    let reason = |condition: &Option<Condition>| condition.as_ref().map(|condition| condition.reason.clone());
+    let reason = |condition: &Option<Condition>| condition.as_ref().map(|condition| condition.reason);
     if reason(known) == reason(&found) {
         return false;
     }

@@ -10,13 +10,15 @@ use orch_crds::Pipeline;
 use orch_crds::condition::{accepted, topics_ready, types};
 use orch_crds::status::{PipelineStageStatus, PipelineStatus};
 use orch_crds::view::set_condition;
-use orch_runner::now_ms;
+use orch_runner::{Exit, now_ms};
 use serde_json::json;
 
 use crate::context::Context;
 use crate::ensure::{NotEnsured, ensure};
-use crate::run::{Error, FINALIZER, add_finalizer, finalize_stages};
+use crate::error::Error;
 use crate::stages::{SetHandle, StageSet};
+use crate::status::Condition;
+use crate::{finalizer, removal};
 
 /// What is not there is looked for again after this.
 const WAIT: Duration = Duration::from_secs(3);
@@ -29,53 +31,63 @@ pub(crate) async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) ->
         return Ok(Action::await_change());
     };
     if pipeline.metadata.deletion_timestamp.is_some() {
-        return finalize_stages(&context, &*pipeline, set).await;
+        return removal::finalize(&context, &*pipeline, set).await;
     }
-    if !pipeline.finalizers().iter().any(|name| name == FINALIZER) {
-        add_finalizer(&context.client, &*pipeline).await?;
-        // The write comes back as a change.
+    let Some(pipeline) = finalizer::hold(&context.client, pipeline).await? else {
         return Ok(Action::await_change());
-    }
-    let epoch = 0;
-    let (handle, condition, wait) = match ensure(&context, set.clone(), epoch).await? {
-        Ok(ensured) => (Some(ensured.handle), None, RESYNC),
+    };
+    let known_epoch = pipeline.status.as_ref().and_then(|status| status.epoch).unwrap_or(0);
+    let (handle, problem, wait) = match ensure(&context, set.clone(), known_epoch).await? {
+        Ok(ensured) => {
+            let problem = trouble(&ensured.handle, &set);
+            (Some(ensured.handle), problem, RESYNC)
+        }
         Err(NotEnsured::Missing(missing)) => {
-            let missing =
-                crate::status::Condition::new(types::ACCEPTED, "False", missing.reason, missing.message);
+            let missing = Condition::new(types::ACCEPTED, "False", missing.reason, missing.message);
             (None, Some(missing), WAIT)
         }
         Err(NotEnsured::Topics(condition)) => (None, Some(condition), WAIT),
+        Err(NotEnsured::Yielded(epoch)) => (None, Some(another_operator(epoch)), WAIT),
+        Err(NotEnsured::Leaving) => return Ok(Action::requeue(WAIT)),
     };
-    write(&context, &pipeline, status(&pipeline, &set, handle.as_deref(), condition)).await?;
+    write(&context, &pipeline, status(&pipeline, &set, handle.as_deref(), problem)).await?;
     Ok(Action::requeue(wait))
+}
+
+/// What the actor of its runs suffers from.
+fn trouble(handle: &SetHandle, set: &StageSet) -> Option<Condition> {
+    let of_exit = handle.trouble().0.and_then(|exit| match exit {
+        Exit::Superseded { epoch } => Some(another_operator(epoch)),
+        exit => Condition::of_exit(&exit, set.secret.as_deref()),
+    });
+    of_exit.or_else(|| handle.outage().borrow().clone())
+}
+
+fn another_operator(epoch: u64) -> Condition {
+    let message = format!("another operator took the topics over, with the term {epoch}");
+    Condition::new(types::TOPICS_READY, "False", topics_ready::ANOTHER_OPERATOR, message)
 }
 
 fn status(
     pipeline: &Pipeline,
     set: &StageSet,
     handle: Option<&SetHandle>,
-    problem: Option<crate::status::Condition>,
+    problem: Option<Condition>,
 ) -> PipelineStatus {
     let now = now_ms();
     let mut status = pipeline.status.clone().unwrap_or_default();
     status.observed_generation = pipeline.metadata.generation;
-    set_condition(&mut status.conditions, (types::ACCEPTED, "True", accepted::ACCEPTED), "", now);
-    if let Some(problem) = problem {
-        let condition = (problem.type_, problem.status, problem.reason.as_str());
-        set_condition(&mut status.conditions, condition, &problem.message, now);
-    }
+    let mut conditions = vec![Condition::new(types::ACCEPTED, "True", accepted::ACCEPTED, "")];
     let workers = handle.map(|handle| handle.workers().borrow().clone());
     if let Some(workers) = &workers {
-        let outage = handle.and_then(|handle| handle.outage().borrow().clone());
-        let (ready, reason, message) = match &outage {
-            Some(outage) => (outage.status, outage.reason.as_str(), outage.message.as_str()),
-            None => ("True", topics_ready::READY, ""),
-        };
-        set_condition(&mut status.conditions, (types::TOPICS_READY, ready, reason), message, now);
-        let (ready, reason, message) = workers.condition();
-        set_condition(&mut status.conditions, (types::WORKERS_READY, ready, reason), &message, now);
+        conditions.extend([Condition::topics_are_ready(), workers.condition()]);
     }
-    status.runs = handle.map_or(0, |handle| handle.runs() as u32);
+    conditions.retain(|condition| problem.as_ref().is_none_or(|problem| problem.type_ != condition.type_));
+    for Condition { type_, status: is, reason, message } in conditions.into_iter().chain(problem) {
+        set_condition(&mut status.conditions, (type_, is, reason), &message, now);
+    }
+    status.epoch = handle.map(SetHandle::epoch).or(status.epoch);
+    status.runs = handle.map_or(0, |handle| handle.count_runs() as u32);
     status.stages = set
         .stage_topics()
         .iter()

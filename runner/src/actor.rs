@@ -19,7 +19,7 @@ use crate::runs::Runs;
 use crate::stages::Stages;
 use crate::stats::{Notice, Stats};
 use crate::term::Term;
-use crate::{control, now_ms, records};
+use crate::{busy, control, now_ms, records};
 
 /// What was handed to the bus gets so long to be written when the actor is stopped.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -98,7 +98,7 @@ impl Actor {
     /// Takes in what happened; what to do about it is decided in the next turn.
     fn see(&mut self, wake: Wake) -> Result<(), Exit> {
         match wake {
-            Wake::Command(Some(command)) => self.obey(command),
+            Wake::Command(Some(command)) => self.obey(command)?,
             Wake::Command(None) => return Err(Exit::Stopped),
             // A reader comes back by itself when the broker does: one that fails is at its end.
             Wake::Records(batch) => {
@@ -166,19 +166,20 @@ impl Actor {
         [demand_due, self.outbox.again_at()].into_iter().flatten().fold(wake, Instant::min)
     }
 
-    fn obey(&mut self, command: Command) {
+    fn obey(&mut self, command: Command) -> Result<(), Exit> {
         match command {
             Command::Add(settings) => self.add(*settings),
             Command::Order(uid, orders) => self.order(&uid, orders),
             Command::Remove(uid, done) => {
                 self.remove(&uid);
-                // The caller may have given up waiting.
+                // Whoever asks may have given up waiting, here and below.
                 let _ = done.send(());
             }
-            Command::View(uid, detail, reply) => {
-                let _ = reply.send(self.view(&uid, detail));
-            }
+            Command::View(uid, detail, reply) => _ = reply.send(self.view(&uid, detail)),
+            Command::Busy(stage, reply) => _ = reply.send(busy::workers(self.runs.iter(), &stage)),
+            Command::Stop => return Err(Exit::Stopped),
         }
+        Ok(())
     }
 
     /// A run comes to an actor that leads already. One that is not in the log yet is here at once.

@@ -1,5 +1,6 @@
 //! The handle of a Pipeline's actor: what others may ask of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orch_bus::{Bus, BusError};
@@ -8,9 +9,10 @@ use orch_core::id::{Epoch, RunUid, StageName};
 use orch_core::plan::RunPlan;
 use orch_wire::TopicNames;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::actor::{Actor, Reports};
+use crate::busy::Hands;
 use crate::stats::{Notice, Stats};
 
 /// The topics of a Pipeline, and who leads.
@@ -41,6 +43,22 @@ pub enum Exit {
     },
     /// The bus broke: a topic is gone, or access was denied.
     Broken(BusError),
+}
+
+/// The end of an actor.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Why it ended.
+    pub exit: Exit,
+    /// When.
+    pub at: Instant,
+}
+
+impl Ended {
+    fn without_a_word() -> Self {
+        let problem = "the actor of the runs ended by a panic; the log has it".to_owned();
+        Self { exit: Exit::Broken(BusError::Other(problem)), at: Instant::now() }
+    }
 }
 
 /// A run as the actor needs it.
@@ -94,6 +112,8 @@ pub(crate) enum Command {
     Order(RunUid, Orders),
     Remove(RunUid, oneshot::Sender<()>),
     View(RunUid, Detail, oneshot::Sender<Option<RunSnapshot>>),
+    Busy(StageName, oneshot::Sender<BTreeMap<String, u32>>),
+    Stop,
 }
 
 /// Where an actor tells what it saw.
@@ -113,7 +133,7 @@ pub struct PipelineHandle {
     ended: broadcast::Sender<RunUid>,
     demand: watch::Receiver<Demand>,
     epoch: watch::Receiver<Epoch>,
-    task: JoinHandle<Exit>,
+    ended_at: watch::Receiver<Option<Ended>>,
 }
 
 impl PipelineHandle {
@@ -139,8 +159,12 @@ impl PipelineHandle {
             notices: outlets.notices,
         };
         let actor = Actor::take_over(bus, settings, runs, reports).await?;
-        let task = tokio::spawn(actor.run(receiver));
-        Ok(Self { commands, changed, ended, demand, epoch, task })
+        let (ended_tx, ended_at) = watch::channel(None);
+        tokio::spawn(async move {
+            let exit = actor.run(receiver).await;
+            ended_tx.send_replace(Some(Ended { exit, at: Instant::now() }));
+        });
+        Ok(Self { commands, changed, ended, demand, epoch, ended_at })
     }
 
     /// Takes a run in. A run that is here already is left as it is. One whose events have to be read back first is
@@ -189,18 +213,34 @@ impl PipelineHandle {
         *self.epoch.borrow()
     }
 
+    /// Who has what in hand. It may be kept: it keeps no actor alive.
+    pub fn hands(&self) -> Hands {
+        Hands::new(self.commands.downgrade())
+    }
+
     /// Whether the actor has ended.
     pub fn is_finished(&self) -> bool {
-        self.task.is_finished()
+        self.how_it_ended().is_some()
+    }
+
+    /// How the actor ended; `None` while it lives.
+    pub fn how_it_ended(&self) -> Option<Ended> {
+        let ended = self.ended_at.borrow().clone();
+        // A panic says nothing.
+        ended.or_else(|| self.ended_at.has_changed().is_err().then(Ended::without_a_word))
+    }
+
+    /// Waits for the end of the actor.
+    pub async fn wait(&self) -> Ended {
+        let mut ended = self.ended_at.clone();
+        let ended = ended.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
+        ended.unwrap_or_else(Ended::without_a_word)
     }
 
     /// Stops the actor; what it handed to the bus is written. Says why it ended if it had ended before.
-    pub async fn stop(self) -> Exit {
-        let Self { commands, task, .. } = self;
-        drop(commands);
-        task.await.unwrap_or_else(|error| {
-            Exit::Broken(BusError::Other(format!("the actor of the runs ended: {error}")))
-        })
+    pub async fn stop(&self) -> Exit {
+        self.send(Command::Stop);
+        self.wait().await.exit
     }
 
     fn send(&self, command: Command) {

@@ -9,6 +9,7 @@
 
 mod actor;
 mod arrivals;
+mod busy;
 mod control;
 mod effects;
 mod handle;
@@ -23,8 +24,9 @@ mod stats;
 mod takeover;
 mod term;
 
+pub use busy::Hands;
 pub use handle::{
-    Demand, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, StageDemand,
+    Demand, Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, StageDemand,
 };
 pub use stats::{Notice, Stats};
 

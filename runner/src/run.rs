@@ -1,10 +1,12 @@
 //! One run inside the actor: its state, its bookkeeping and its gate.
 
+use std::collections::BTreeSet;
+
 use orch_bus::Message;
 use orch_core::engine::{
     Changes, Dispatch, Event, Orders, Phase, Publication, Record, Refused, RunState, Window, is_over,
 };
-use orch_core::id::{Epoch, ObjectIx, RunUid, StageIx};
+use orch_core::id::{Epoch, ObjectIx, RunUid, StageIx, StageName};
 use orch_wire::{EventsRecord, RunGate};
 
 use crate::handle::RunSettings;
@@ -175,6 +177,17 @@ impl Run {
             }
         }
         self.under_way = under_way;
+    }
+
+    /// The worker of each object of a stage that is at work, as far as workers have said so.
+    pub(crate) fn at_work(&self, stage: &StageName) -> impl Iterator<Item = &str> {
+        let plan = self.state.plan();
+        let at_work = |ix: &ObjectIx| {
+            self.state.cell(*ix).phase == Phase::Running && plan.stage(plan.object(*ix).stage).name == *stage
+        };
+        // An object stands there once for each of its attempts.
+        let objects: BTreeSet<ObjectIx> = self.under_way.iter().copied().filter(at_work).collect();
+        objects.into_iter().filter_map(|ix| self.state.worker_name(ix)).filter(|name| !name.is_empty())
     }
 
     fn is_under_way(&self, ix: ObjectIx) -> bool {

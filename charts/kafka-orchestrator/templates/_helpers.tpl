@@ -28,6 +28,20 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{/* The labels of what exists during an uninstall only. Nothing of the operator's selects them. */}}
+{{- define "kafka-orchestrator.leaveLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: leave
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "kafka-orchestrator.leaveHook" -}}
+helm.sh/hook: pre-delete
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+
 {{/* The Secret with the connection to Kafka: the user's own or the chart's. */}}
 {{- define "kafka-orchestrator.kafkaSecret" -}}
 {{- .Values.kafka.existingSecret | default (printf "%s-kafka" (include "kafka-orchestrator.fullname" .)) -}}

@@ -4,10 +4,10 @@
 - apiGroups: [kafka-orchestrator.dev]
   resources: [pipelineruns, pipelines]
   verbs:
-  - get # reads one again where the cache may be behind, and the Pipeline that a run names
+  - get # looks whether the owner is still there before anything is made, and reads the Pipeline that a run names
   - list # fills the cache at the start
   - watch # keeps the cache up to date
-  - patch # adds and removes the finalizer that guards the topics
+  - patch # adds and removes the finalizer that guards what was made
 - apiGroups: [kafka-orchestrator.dev]
   resources: [pipelineruns/status, pipelines/status]
   verbs:
@@ -23,7 +23,8 @@
 - apiGroups: [""]
   resources: [pods]
   verbs:
-  - list # sees why workers do not become ready, and when the last one is gone
+  - list # sees why workers do not become ready, which are idle, and when the last one is gone
+  - patch # marks those that work, so that an idle one goes first when a stage scales down
 - apiGroups: [""]
   resources: [configmaps]
   verbs:
@@ -55,4 +56,36 @@
   verbs:
   - get # sees who leads, and until when
   - patch # takes, renews and releases it
+{{- end -}}
+
+{{/* What an uninstall needs: `orch-operator leave`. */}}
+{{- define "kafka-orchestrator.leaveRules" -}}
+- apiGroups: [kafka-orchestrator.dev]
+  resources: [pipelineruns, pipelines]
+  verbs:
+  - list # finds what holds the finalizer
+  - patch # takes it away
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs:
+  - list # finds the workers of an owner
+  - patch # stops those of a run that lives
+  - delete # removes those of a run that has ended
+- apiGroups: [""]
+  resources: [pods]
+  verbs:
+  - list # sees when the last worker is gone
+- apiGroups: [""]
+  resources: [secrets]
+  verbs:
+  - get # reads the Kafka connection that kafka.secretRef names, to delete the topics there
+{{- end -}}
+
+{{/* And in the release's own namespace, beside the Lease. */}}
+{{- define "kafka-orchestrator.leaveOwnRules" -}}
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  resourceNames: [{{ include "kafka-orchestrator.fullname" . }}]
+  verbs:
+  - patch # stops the operator
 {{- end -}}

@@ -5,9 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod catalogue;
+mod deletion;
+mod external;
 mod garbage;
 mod kills;
+mod lost;
 mod policies;
+mod processors;
 mod runs;
 mod secured;
 mod topics;

@@ -1,6 +1,5 @@
 //! The reconcile of a PipelineRun, in steps: observe, validate, ensure the stages, hand the run to its actor.
 
-mod finalize;
 mod observe;
 mod validate;
 
@@ -12,72 +11,69 @@ use kube::runtime::controller::Action;
 use orch_core::engine::Orders;
 use orch_core::id::RunUid;
 use orch_core::plan::RunPlan;
-use orch_crds::condition::types;
 use orch_crds::{Pipeline, PipelineRun};
 use orch_runner::RunSettings;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-pub(crate) use finalize::{FINALIZER, add as add_finalizer, finalize_stages};
 pub(crate) use observe::{Missing, kafka};
 
 use crate::context::Context;
 use crate::ensure::{self, Ensured, NotEnsured};
-use crate::stages::{SetHandle, StageSet, stop_workers};
+use crate::error::Error;
+use crate::stages::{SetHandle, SetKey, StageSet, stop_workers};
 use crate::status::{Condition, Facts};
+use crate::{finalizer, removal};
 
 /// What is not there is looked for again after this.
 const WAIT: Duration = Duration::from_secs(3);
 /// A live run is looked at again after this: an actor that has ended is started anew.
 const RESYNC: Duration = Duration::from_secs(10);
 
-/// Why a reconcile is tried again.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// The API server refused, or did not answer.
-    #[error("the API server: {0}")]
-    Kube(#[from] Box<kube::Error>),
-    /// Kafka refused, or did not answer.
-    #[error("{0}")]
-    Bus(#[from] orch_bus::BusError),
-}
-
-impl From<kube::Error> for Error {
-    fn from(error: kube::Error) -> Self {
-        Self::Kube(Box::new(error))
-    }
-}
-
-impl Error {
-    /// A bounded word: the label of a counter.
-    pub(crate) fn category(&self) -> &'static str {
-        match self {
-            Self::Kube(_) => "api_server",
-            Self::Bus(error) => error.category(),
-        }
-    }
-}
-
 /// Brings one run to what its spec says.
 pub(crate) async fn reconcile(run: Arc<PipelineRun>, context: Arc<Context>) -> Result<Action, Error> {
     let Some(uid) = run.uid().map(|uid| RunUid::new(&uid)) else { return Ok(Action::await_change()) };
     let own_stages = StageSet::of_run(&run, &context.config.topic_prefix);
     if run.metadata.deletion_timestamp.is_some() {
-        return finalize::finalize(&context, &run, &uid, own_stages).await;
+        return leave(&context, &run, &uid, own_stages).await;
     }
     if run.status.as_ref().is_some_and(|status| status.completion_time.is_some()) {
         return finished(&context, &uid, own_stages.as_ref()).await;
     }
-    if let Some(handle) = driven(&context, &run, &uid, own_stages.as_ref()).await {
+    if let Some(handle) = driven(&context, &run, &uid).await {
         handle.order(&uid, orders(&run));
+        // The actor may have been started anew for another of its runs.
+        context.writers.follow(&context, &run, handle);
         return Ok(Action::requeue(RESYNC));
     }
-    start(&context, &run, own_stages).await
+    start(&context, run, own_stages).await
+}
+
+/// A run is going: its actor forgets it, and what was made for its own stages goes with it.
+async fn leave(
+    context: &Arc<Context>,
+    run: &PipelineRun,
+    uid: &RunUid,
+    own: Option<StageSet>,
+) -> Result<Action, Error> {
+    context.writers.drop_run(uid);
+    if let Some(set) = own {
+        return removal::finalize(context, run, set).await;
+    }
+    if let Some(key) = SetKey::of_run(run)
+        && let Some(handle) = context.registry.get(&key).await
+    {
+        handle.remove(uid).await;
+    }
+    if finalizer::is_held(run) {
+        finalizer::let_go(&context.client, run).await?;
+    }
+    Ok(Action::await_change())
 }
 
 /// A run that is over needs nobody: an operator that died before it said so left workers behind.
 async fn finished(context: &Arc<Context>, uid: &RunUid, own: Option<&StageSet>) -> Result<Action, Error> {
     if let Some(set) = own
-        && context.registry.get(&set.key()).await.is_none()
+        && context.registry.get(&SetKey::of_set(set)).await.is_none()
         && context.writers.first_look(uid)
     {
         stop_workers(&context.client, set).await?;
@@ -86,60 +82,58 @@ async fn finished(context: &Arc<Context>, uid: &RunUid, own: Option<&StageSet>) 
 }
 
 /// The set whose actor has this run already.
-async fn driven(
-    context: &Context,
-    run: &PipelineRun,
-    uid: &RunUid,
-    own: Option<&StageSet>,
-) -> Option<Arc<SetHandle>> {
-    let key = match (own, &run.spec.pipeline_ref) {
-        (Some(set), _) => set.key(),
-        (None, Some(reference)) => {
-            crate::stages::SetKey { namespace: run.namespace()?, name: reference.name.clone() }
-        }
-        (None, None) => return None,
-    };
-    context.registry.get(&key).await.filter(|handle| handle.has(uid))
+async fn driven(context: &Context, run: &PipelineRun, uid: &RunUid) -> Option<Arc<SetHandle>> {
+    context.registry.get(&SetKey::of_run(run)?).await.filter(|handle| handle.drives(uid))
 }
 
 /// A run that no actor has yet: a new one, or one of a leader before us.
 async fn start(
     context: &Arc<Context>,
-    run: &Arc<PipelineRun>,
+    run: Arc<PipelineRun>,
     own: Option<StageSet>,
 ) -> Result<Action, Error> {
     let generation = run.metadata.generation;
-    let observed = match observe::observe(&context.client, run).await? {
+    let observed = match observe::observe(&context.client, &run).await? {
         Ok(observed) => observed,
-        Err(missing) => return Ok(wait_for(context, run, &missing)),
+        Err(missing) => return Ok(wait_for(context, &run, &missing)),
     };
-    let plan = match validate::validate(run, &observed) {
+    let plan = match validate::validate(&run, &observed) {
         Ok(plan) => Arc::new(plan),
         Err(findings) => {
             let (reason, message) = validate::describe(&findings);
             info!(run = %run.name_any(), findings = findings.len(), "the graph is refused");
-            context.writers.note(context, run, Facts::refused(generation, reason, message));
+            context.writers.note(context, &run, Facts::refused(generation, reason, message));
             return Ok(Action::await_change());
         }
     };
-    let facts = Facts::valid(generation, plan.clone(), validate::list(&plan.warnings));
+    let facts = Facts::valid(generation, validate::list(&plan.warnings));
     let Some(set) = own.or_else(|| of_pipeline(context, observed.pipeline.as_ref())) else {
         return Ok(Action::await_change());
     };
     // What the topics of a run that has begun held is gone with them: nobody makes them anew behind its back.
     let begun = run.status.as_ref().is_some_and(|status| status.start_time.is_some());
     let set = StageSet { create_topics: set.create_topics && !(set.inline && begun), ..set };
-    if set.inline {
-        finalize::add(&context.client, &**run).await?;
-    }
-    match ensure::ensure(context, set, known_epoch(run)).await? {
-        Ok(ensured) => hand_over(context, run, ensured, plan, facts.topics_are_ready()).await,
-        Err(NotEnsured::Missing(missing)) => Ok(wait_for(context, run, &missing)),
+    // Before anything is made: checking a large graph takes a while, and it may have been deleted meanwhile.
+    let Some(run) = finalizer::hold(&context.client, run).await? else {
+        info!(set = %set.name, "nothing is made: the run is gone");
+        return Ok(Action::await_change());
+    };
+    match ensure::ensure(context, set, known_epoch(&run)).await? {
+        Ok(ensured) => {
+            hand_over(context, &run, ensured, plan, facts.with(Condition::topics_are_ready())).await
+        }
+        Err(NotEnsured::Missing(missing)) => Ok(wait_for(context, &run, &missing)),
         Err(NotEnsured::Topics(condition)) => {
             warn!(run = %run.name_any(), reason = %condition.reason, message = %condition.message, "the topics are not ready");
-            context.writers.note(context, run, facts.with(condition));
+            context.writers.note(context, &run, facts.with(condition));
             Ok(Action::requeue(WAIT))
         }
+        Err(NotEnsured::Yielded(epoch)) => {
+            // Its writer says so.
+            debug!(run = %run.name_any(), epoch, "another operator leads");
+            Ok(Action::requeue(WAIT))
+        }
+        Err(NotEnsured::Leaving) => Ok(Action::requeue(WAIT)),
     }
 }
 
@@ -196,9 +190,4 @@ fn orders(run: &PipelineRun) -> Orders {
 
 fn known_epoch(run: &PipelineRun) -> u64 {
     run.status.as_ref().and_then(|status| status.epoch).unwrap_or(0)
-}
-
-/// A condition about the topics, from what the bus said.
-pub(crate) fn topics_condition(reason: &str, message: impl Into<String>) -> Condition {
-    Condition::new(types::TOPICS_READY, "False", reason, message)
 }

@@ -4,15 +4,17 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
+use orch_core::id::StageName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::StageSet;
 use super::build::Prepared;
+use crate::error::found;
 
 /// Who owns the fields that we set.
 pub(crate) const FIELD_MANAGER: &str = "kafka-orchestrator";
@@ -64,12 +66,13 @@ pub(crate) async fn deployments(
     name: &str,
 ) -> Result<Vec<Deployment>, kube::Error> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    Ok(api.list(&ListParams::default().labels(&selector(name))).await?.items)
+    Ok(api.list(&ListParams::default().labels(&selector(name, None))).await?.items)
 }
 
-/// Selects what was made for the set of this name.
-pub(crate) fn selector(name: &str) -> String {
-    format!("kafka-orchestrator.dev/owner={name}")
+/// Selects what was made for the set of this name, or for one stage of it.
+pub(crate) fn selector(set: &str, stage: Option<&StageName>) -> String {
+    let of_stage = stage.map(|stage| format!(",kafka-orchestrator.dev/stage={stage}"));
+    format!("kafka-orchestrator.dev/owner={set}{}", of_stage.unwrap_or_default())
 }
 
 /// Brings every Deployment of a set to no replicas: its runs are over.
@@ -78,7 +81,7 @@ pub(crate) async fn stop_workers(client: &Client, set: &StageSet) -> Result<(), 
     for deployment in deployments(client, &set.namespace, &set.name).await? {
         if deployment.spec.replicas != Some(0) {
             let patch = Patch::Merge(json!({"spec": {"replicas": 0}}));
-            api.patch(&deployment.name_any(), &PatchParams::default(), &patch).await?;
+            found(api.patch(&deployment.name_any(), &PatchParams::default(), &patch).await)?;
         }
     }
     Ok(())
@@ -89,13 +92,9 @@ pub(crate) async fn stop_workers(client: &Client, set: &StageSet) -> Result<(), 
 pub(crate) async fn delete_workers(client: &Client, set: &StageSet) -> Result<bool, kube::Error> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), &set.namespace);
     for deployment in deployments(client, &set.namespace, &set.name).await? {
-        match api.delete(&deployment.name_any(), &DeleteParams::background()).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            Err(error) => return Err(error),
-        }
+        found(api.delete(&deployment.name_any(), &DeleteParams::background()).await)?;
     }
-    let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), &set.namespace);
-    let left = pods.list_metadata(&ListParams::default().labels(&selector(&set.name))).await?;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &set.namespace);
+    let left = pods.list_metadata(&ListParams::default().labels(&selector(&set.name, None))).await?;
     Ok(left.items.is_empty())
 }

@@ -14,12 +14,16 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::StageSet;
-use super::pod::{Required, env, env_field, merge};
+use super::pod::{Required, env, env_config, env_field, merge};
 
 /// Longest name of a Deployment: its pods get labels with it.
 const MAX_NAME: usize = 63;
 /// A worker that is told to stop has at most this long.
 const MAX_GRACE_S: Millis = 600;
+
+/// Where the filter of a worker's log stands in its ConfigMap. Not in the pod template: a change holds for the pods that
+/// start from then on, and replaces none that works.
+const LOG_KEY: &str = "log";
 
 /// Settings of the operator that reach the workers.
 #[derive(Debug, Clone)]
@@ -55,7 +59,7 @@ pub(crate) fn build(
         ..Secret::default()
     });
     Prepared {
-        config_maps: own_workers().map(|stage| config_map(set, stage)).collect(),
+        config_maps: own_workers().map(|stage| config_map(set, stage, &defaults.log)).collect(),
         secret: secret.filter(|_| own_workers().next().is_some()),
         deployments: own_workers()
             .filter_map(|stage| {
@@ -103,10 +107,13 @@ fn stage_json(stage: &StageSpec) -> String {
     json!({"stage": stage.name, "processor": stage.processor}).to_string()
 }
 
-fn config_map(set: &StageSet, stage: &StageSpec) -> ConfigMap {
+fn config_map(set: &StageSet, stage: &StageSpec, log: &str) -> ConfigMap {
     ConfigMap {
         metadata: metadata(set, deployment_name(&set.name, &stage.name), Some(&stage.name)),
-        data: Some(BTreeMap::from([("stage.json".to_owned(), stage_json(stage))])),
+        data: Some(BTreeMap::from([
+            ("stage.json".to_owned(), stage_json(stage)),
+            (LOG_KEY.to_owned(), log.to_owned()),
+        ])),
         ..ConfigMap::default()
     }
 }
@@ -179,7 +186,7 @@ fn worker_env(
         env("ORCH_GROUP", ready),
         env("ORCH_CONCURRENCY", concurrency.to_string()),
         env("ORCH_STAGE", stage.name.clone()),
-        env("ORCH_LOG", defaults.log.clone()),
+        env_config("ORCH_LOG", &deployment_name(&set.name, &stage.name), LOG_KEY),
         // Before the kubelet kills: the worker itself gives up what it could not end.
         env("ORCH_DRAIN_SECONDS", (grace_seconds - 5).max(1).to_string()),
         env_field("POD_NAME", "metadata.name"),
@@ -207,7 +214,36 @@ fn config_digest(stage: &StageSpec, connection: &BTreeMap<String, Vec<u8>>) -> S
 
 #[cfg(test)]
 mod tests {
+    use orch_crds::PipelineRun;
+    use orch_wire::TopicPrefix;
+
     use super::*;
+
+    fn built(log: &str, image: &str) -> (ConfigMap, Deployment) {
+        let run: PipelineRun = serde_json::from_value(json!({
+            "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun",
+            "metadata": {"name": "sales", "namespace": "default", "uid": "3f2a91c0"},
+            "spec": {"stages": [{"name": "ingest", "processor": {"simulate": {}}}], "objects": [{"id": "a"}]},
+        }))
+        .unwrap();
+        let set = StageSet::of_run(&run, &TopicPrefix::default()).unwrap();
+        let defaults = WorkerDefaults {
+            image: image.to_owned(),
+            pull_policy: "IfNotPresent".to_owned(),
+            log: log.to_owned(),
+            bootstrap_servers: "kafka:9092".to_owned(),
+        };
+        let mut prepared = build(&set, &BTreeMap::new(), &defaults);
+        (prepared.config_maps.remove(0), prepared.deployments.remove(0).1)
+    }
+
+    #[test]
+    fn another_log_level_replaces_no_pod() {
+        let ((quiet_map, quiet), (loud_map, loud)) = (built("info", "a"), built("debug", "a"));
+        assert_eq!(quiet, loud);
+        assert_ne!(quiet_map, loud_map);
+        assert_ne!(quiet, built("info", "b").1, "another image does");
+    }
 
     #[test]
     fn names_are_cut_and_stay_unique() {

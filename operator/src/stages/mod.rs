@@ -4,9 +4,13 @@
 
 mod apply;
 mod build;
+mod health;
+mod idle;
+mod owner;
 mod pod;
 mod registry;
 mod scale;
+mod set;
 mod topics;
 mod workers;
 
@@ -20,9 +24,11 @@ use orch_wire::{TopicNames, TopicPrefix};
 
 pub(crate) use apply::{delete_workers, stop_workers};
 pub(crate) use build::{WorkerDefaults, build};
-pub(crate) use registry::{Drive, Registry, SetHandle, SetKey};
+pub(crate) use health::WorkersState;
+pub(crate) use owner::stays as owner_stays;
+pub(crate) use registry::{NotDriven, Registry, SetKey};
+pub(crate) use set::{Drive, SetHandle};
 pub(crate) use topics::{TopicDefaults, check as check_topics, delete as delete_topics};
-pub(crate) use workers::WorkersState;
 
 /// The stages of a Pipeline or of an inline run, and everything that they need from outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,11 +87,6 @@ impl StageSet {
             name,
             inline,
         })
-    }
-
-    /// Where the registry keeps it.
-    pub(crate) fn key(&self) -> SetKey {
-        SetKey { namespace: self.namespace.clone(), name: self.name.clone() }
     }
 
     /// Name and partitions of each stage. Names were checked by the schema; what is none is left out and found by the

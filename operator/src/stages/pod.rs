@@ -2,10 +2,10 @@
 //! ours. Pure.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
-    ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
-    ResourceRequirements, SeccompProfile, SecretProjection, SecurityContext, Volume, VolumeMount,
-    VolumeProjection,
+    Capabilities, ConfigMapKeySelector, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource,
+    HTTPGetAction, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretProjection, SecurityContext, Volume,
+    VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -162,6 +162,13 @@ pub(crate) fn env(name: &str, value: impl Into<String>) -> EnvVar {
 pub(crate) fn env_field(name: &str, path: &str) -> EnvVar {
     let field = ObjectFieldSelector { field_path: path.to_owned(), ..ObjectFieldSelector::default() };
     let source = EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() };
+    EnvVar { name: name.to_owned(), value_from: Some(source), ..EnvVar::default() }
+}
+
+/// A variable with a value of a ConfigMap, as it is when the pod starts.
+pub(crate) fn env_config(name: &str, config_map: &str, key: &str) -> EnvVar {
+    let key = ConfigMapKeySelector { name: config_map.to_owned(), key: key.to_owned(), optional: None };
+    let source = EnvVarSource { config_map_key_ref: Some(key), ..EnvVarSource::default() };
     EnvVar { name: name.to_owned(), value_from: Some(source), ..EnvVar::default() }
 }
 

@@ -1,206 +1,135 @@
-//! The sets of stages that this leader drives: each with its bus, its actor and its workers.
+//! The sets of stages that this leader drives. Each has a place of its own: whoever makes, replaces or removes a set
+//! holds its place, and the others go on.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use kube::Client;
-use orch_bus::{Bus, BusError};
-use orch_core::engine::{Detail, Orders};
-use orch_core::id::{Epoch, RunUid, StageName};
-use orch_runner::{Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot};
-use tokio::sync::{Mutex, broadcast, watch};
-use tokio_util::sync::CancellationToken;
+use futures::future::join_all;
+use kube::ResourceExt;
+use orch_bus::BusError;
+use orch_core::id::{Epoch, RunUid};
+use orch_crds::PipelineRun;
+use orch_runner::{Ended, Exit};
+use orch_wire::TopicNames;
+use tokio::sync::OwnedMutexGuard;
 use tracing::info;
 
 use super::StageSet;
-use super::build::Prepared;
-use super::workers::{Workers, WorkersState};
-use crate::status::Condition;
+use super::set::{Drive, Runs, SetHandle, lock};
+
+/// Who was superseded leaves the topics to the other operator for so long, should both believe that they lead.
+const YIELD: Duration = Duration::from_secs(30);
 
 /// Names a set: a Pipeline, or a run with inline stages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SetKey {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+    namespace: String,
+    name: String,
 }
 
-/// One set that is driven.
-pub(crate) struct SetHandle {
-    pub(crate) set: StageSet,
-    pipeline: PipelineHandle,
-    workers: watch::Receiver<WorkersState>,
-    outage: watch::Receiver<Option<Condition>>,
-    stop_workers: CancellationToken,
-    runs: std::sync::Mutex<HashMap<RunUid, RunSettings>>,
-}
-
-impl SetHandle {
-    /// Takes a run in; one that is here already gets its orders.
-    pub(crate) fn add(&self, run: RunSettings) {
-        let mut runs = lock(&self.runs);
-        if runs.contains_key(&run.uid) {
-            self.pipeline.order(&run.uid, run.orders);
-        } else {
-            self.pipeline.add(run.clone());
-        }
-        runs.insert(run.uid.clone(), run);
-    }
-
-    pub(crate) fn order(&self, run: &RunUid, orders: Orders) {
-        if let Some(settings) = lock(&self.runs).get_mut(run) {
-            settings.orders = orders;
-        }
-        self.pipeline.order(run, orders);
-    }
-
-    /// Forgets a run; says whether it was the last.
-    pub(crate) async fn remove(&self, run: &RunUid) -> bool {
-        let last = {
-            let mut runs = lock(&self.runs);
-            runs.remove(run);
-            runs.is_empty()
+impl SetKey {
+    /// The set that a run uses: its own stages, or those of its Pipeline.
+    pub(crate) fn of_run(run: &PipelineRun) -> Option<Self> {
+        let name = match &run.spec.pipeline_ref {
+            Some(reference) => reference.name.clone(),
+            None => TopicNames::inline_name(&run.name_any(), &RunUid::new(&run.uid()?)),
         };
-        self.pipeline.remove(run).await;
-        last
+        Some(Self { namespace: run.namespace()?, name })
     }
 
-    pub(crate) fn has(&self, run: &RunUid) -> bool {
-        lock(&self.runs).contains_key(run) && !self.pipeline.is_finished()
-    }
-
-    pub(crate) fn runs(&self) -> usize {
-        lock(&self.runs).len()
-    }
-
-    pub(crate) async fn snapshot(&self, run: &RunUid) -> Option<RunSnapshot> {
-        self.pipeline.snapshot(run, Detail::default()).await
-    }
-
-    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
-        self.pipeline.changed()
-    }
-
-    pub(crate) fn ended(&self) -> broadcast::Receiver<RunUid> {
-        self.pipeline.ended()
-    }
-
-    pub(crate) fn workers(&self) -> watch::Receiver<WorkersState> {
-        self.workers.clone()
-    }
-
-    /// The condition `TopicsReady` while Kafka is away.
-    pub(crate) fn outage(&self) -> watch::Receiver<Option<Condition>> {
-        self.outage.clone()
-    }
-
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.pipeline.epoch()
-    }
-
-    pub(crate) fn is_finished(&self) -> bool {
-        self.pipeline.is_finished()
+    /// Where a set is kept.
+    pub(crate) fn of_set(set: &StageSet) -> Self {
+        Self { namespace: set.namespace.clone(), name: set.name.clone() }
     }
 }
+
+type Slot = Arc<tokio::sync::Mutex<Option<Arc<SetHandle>>>>;
 
 /// All sets of this leader.
 #[derive(Default)]
 pub(crate) struct Registry {
-    sets: Mutex<HashMap<SetKey, Arc<SetHandle>>>,
+    slots: Mutex<HashMap<SetKey, Slot>>,
 }
 
-/// What a set is driven with.
-pub(crate) struct Drive {
-    pub(crate) client: Client,
-    pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) prepared: Prepared,
-    pub(crate) outage: watch::Receiver<Option<Condition>>,
-    pub(crate) window: u32,
-    pub(crate) leader: String,
-    pub(crate) known_epoch: Epoch,
-    pub(crate) outlets: Outlets,
+/// The place of a set. While somebody has it nobody else changes the set.
+pub(crate) struct Place(OwnedMutexGuard<Option<Arc<SetHandle>>>);
+
+/// Why a set is not driven.
+pub(crate) enum NotDriven {
+    /// The bus does not let its actor begin.
+    Bus(BusError),
+    /// Another operator leads: it is left to it for a while.
+    Yielded(Epoch),
 }
 
 impl Registry {
-    /// The set as it is driven now.
+    /// The set as it is driven now; one that is being started is waited for.
     pub(crate) async fn get(&self, key: &SetKey) -> Option<Arc<SetHandle>> {
-        self.sets.lock().await.get(key).cloned()
+        let slot = lock(&self.slots).get(key).cloned()?;
+        slot.lock().await.clone()
     }
 
-    /// All sets.
-    pub(crate) async fn all(&self) -> Vec<Arc<SetHandle>> {
-        self.sets.lock().await.values().cloned().collect()
+    /// All sets that are driven; those that are being started are not among them.
+    pub(crate) fn all(&self) -> Vec<Arc<SetHandle>> {
+        lock(&self.slots).values().filter_map(|slot| slot.try_lock().ok()?.clone()).collect()
     }
 
-    /// Drives a set. One that is driven unchanged stays; one that has changed, or whose actor has ended, is started
-    /// anew and takes its runs along. `drive` is asked only when something has to start.
-    pub(crate) async fn ensure(
-        &self,
-        set: StageSet,
-        drive: impl FnOnce() -> Drive + Send,
-    ) -> Result<Arc<SetHandle>, BusError> {
-        // One start at a time: two reconciles must not lead the same topics twice.
-        let mut sets = self.sets.lock().await;
-        let mut runs = HashMap::new();
-        if let Some(existing) = sets.get(&set.key()) {
-            if existing.set == set && !existing.is_finished() {
-                return Ok(existing.clone());
-            }
-            runs.clone_from(&lock(&existing.runs));
-            info!(set = %set.name, "the stages have changed or their actor has ended; it is started anew");
-        }
-        if let Some(old) = sets.remove(&set.key()) {
-            old.stop_workers.cancel();
-            // Its actor ends when the last handle is dropped; its term is over as soon as the new one leads.
-        }
-        let Drive { client, bus, prepared, outage, window, leader, known_epoch, outlets } = drive();
-        let settings = PipelineSettings {
-            names: set.names.clone(),
-            stages: all_stages(&set, runs.values()),
-            window,
-            leader,
-            known_epoch,
-        };
-        let pipeline =
-            PipelineHandle::start(bus, settings, runs.values().cloned().collect(), outlets).await?;
-        let stop_workers = CancellationToken::new();
-        let workers = Workers::start(client, set.clone(), prepared, pipeline.demand(), stop_workers.clone());
-        let runs = std::sync::Mutex::new(runs);
-        let handle = Arc::new(SetHandle { set, pipeline, workers, outage, stop_workers, runs });
-        sets.insert(handle.set.key(), handle.clone());
-        Ok(handle)
+    /// The place of a set. Waits for whoever has it.
+    pub(crate) async fn place(&self, key: &SetKey) -> Place {
+        let slot = lock(&self.slots).entry(key.clone()).or_default().clone();
+        Place(slot.lock_owned().await)
     }
 
-    /// Drives a set no longer.
+    /// Drives a set no longer. When this returns nothing is made for it any more.
     pub(crate) async fn drop_set(&self, key: &SetKey) {
-        if let Some(handle) = self.sets.lock().await.remove(key) {
-            handle.stop_workers.cancel();
+        let Place(mut slot) = self.place(key).await;
+        if let Some(handle) = slot.take() {
+            handle.stop().await;
+        }
+        let mut slots = lock(&self.slots);
+        drop(slot);
+        // Nobody else waits for it: who comes now asks for `slots` first.
+        if slots.get(key).is_some_and(|slot| Arc::strong_count(slot) == 1) {
+            slots.remove(key);
         }
     }
 
     /// Drives nothing any more: the lease is gone, or the process ends. What was handed to the bus is written.
     pub(crate) async fn clear(&self) {
-        let sets: Vec<_> = self.sets.lock().await.drain().map(|(_, handle)| handle).collect();
-        for handle in sets {
-            handle.stop_workers.cancel();
-            if let Some(handle) = Arc::into_inner(handle) {
-                handle.pipeline.stop().await;
+        let keys: Vec<SetKey> = lock(&self.slots).keys().cloned().collect();
+        join_all(keys.iter().map(|key| self.drop_set(key))).await;
+    }
+}
+
+impl Place {
+    /// Drives a set. One that is driven unchanged stays; one that has changed, or whose actor has ended, is started
+    /// anew and takes its runs along. `drive` is asked only when something has to start.
+    pub(crate) async fn ensure(
+        &mut self,
+        set: &StageSet,
+        drive: impl FnOnce() -> Drive + Send,
+    ) -> Result<Arc<SetHandle>, NotDriven> {
+        let (mut runs, mut before) = (Runs::new(), None);
+        if let Some(existing) = &*self.0 {
+            match existing.how_it_ended() {
+                None if existing.set == *set => return Ok(existing.clone()),
+                None => info!(set = %set.name, "the stages have changed; they are started anew"),
+                Some(Ended { exit: Exit::Superseded { epoch }, at }) if at.elapsed() < YIELD => {
+                    return Err(NotDriven::Yielded(epoch));
+                }
+                Some(ended) => {
+                    info!(set = %set.name, exit = ?ended.exit, "the actor has ended; it is started anew");
+                    before = Some(ended.exit).filter(|exit| !matches!(exit, Exit::Stopped));
+                }
             }
+            runs = existing.runs();
+            // Stays here until the next one has started: what is to be known of its end is not forgotten.
+            existing.stop().await;
         }
+        let handle = SetHandle::start(set.clone(), drive(), runs, before).await.map_err(NotDriven::Bus)?;
+        let handle = Arc::new(handle);
+        *self.0 = Some(handle.clone());
+        Ok(handle)
     }
-}
-
-/// The stages of the set, and those that only its live runs still know: an edit of a Pipeline applies to later runs.
-fn all_stages<'a>(set: &StageSet, runs: impl Iterator<Item = &'a RunSettings>) -> Vec<(StageName, u16)> {
-    let mut stages = set.stage_topics();
-    for stage in runs.flat_map(|run| &run.plan.stages) {
-        if !stages.iter().any(|(name, _)| *name == stage.name) {
-            stages.push((stage.name.clone(), stage.partitions));
-        }
-    }
-    stages
-}
-
-/// A panic while the lock was held leaves a map that is still whole.
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

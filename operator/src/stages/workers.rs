@@ -1,6 +1,5 @@
 //! The workers of a set of stages: one task applies their Deployments, scales them by demand and watches over them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -11,9 +10,9 @@ use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use orch_core::id::StageName;
 use orch_core::spec::WorkerPolicy;
-use orch_crds::condition::workers_ready as reasons;
-use orch_runner::Demand;
+use orch_runner::{Demand, Hands};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -21,128 +20,118 @@ use tracing::{debug, info, warn};
 use super::StageSet;
 use super::apply::{apply_config, apply_deployment, deployments, selector};
 use super::build::Prepared;
+use super::health::{StageHealth, WorkersState, pod_problem};
+use super::idle::spare_the_busy;
+use super::owner;
 use super::scale::{Need, Scaler};
 
 /// After a refusal the API server is asked again after this.
 const RETRY: Duration = Duration::from_secs(5);
 /// Pods that are not ready after this are looked at for a reason.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A request that is under way when the task shall end is waited for, but no longer than this.
+const LAST_REQUEST: Duration = Duration::from_secs(10);
 
-/// What is known of the workers of a set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct WorkersState {
-    pub(crate) stages: BTreeMap<StageName, StageHealth>,
-    /// The API server refuses something, in its words.
-    pub(crate) refused: Option<String>,
-}
-
-/// What is known of the workers of one stage.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct StageHealth {
-    pub(crate) wanted: u32,
-    pub(crate) ready: u32,
-    /// Why pods do not become ready.
-    pub(crate) problem: Option<String>,
-}
-
-impl WorkersState {
-    /// The condition `WorkersReady`: status, reason and message.
-    pub(crate) fn condition(&self) -> (&'static str, &'static str, String) {
-        if let Some(refused) = &self.refused {
-            return ("False", reasons::DEPLOYMENT_REFUSED, refused.clone());
-        }
-        if self.stages.is_empty() {
-            return ("True", reasons::EXTERNAL, String::new());
-        }
-        let waiting: Vec<_> = self.stages.iter().filter(|(_, health)| health.ready < health.wanted).collect();
-        if waiting.is_empty() {
-            let any = self.stages.values().any(|health| health.wanted > 0);
-            return ("True", if any { reasons::READY } else { reasons::SCALED_TO_ZERO }, String::new());
-        }
-        let problems: Vec<String> = waiting
-            .iter()
-            .filter_map(|(stage, health)| Some(format!("stage {stage}: {}", health.problem.as_ref()?)))
-            .collect();
-        if problems.is_empty() {
-            // Which stage it is changes with every scaling: the counts stand in status.stages.
-            ("False", reasons::STARTING, "workers are on their way".to_owned())
-        } else {
-            ("False", reasons::PODS_NOT_READY, problems.join("; "))
-        }
-    }
-}
-
-/// The task.
+/// The task as others see it.
 pub(crate) struct Workers {
-    client: Client,
-    set: StageSet,
-    prepared: Prepared,
-    policies: BTreeMap<StageName, WorkerPolicy>,
-    scalers: BTreeMap<StageName, Scaler>,
-    state: WorkersState,
-    unready_since: BTreeMap<StageName, Instant>,
-    report: watch::Sender<WorkersState>,
+    state: watch::Receiver<WorkersState>,
+    stop: CancellationToken,
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Workers {
-    /// Starts the task; it ends with `stop`.
+    /// Starts the task.
     pub(crate) fn start(
         client: Client,
         set: StageSet,
         prepared: Prepared,
         demand: watch::Receiver<Demand>,
-        stop: CancellationToken,
-    ) -> watch::Receiver<WorkersState> {
-        let policies: BTreeMap<_, _> = set
-            .stages
-            .iter()
-            .filter_map(|stage| {
-                let worker = stage.worker.clone().unwrap_or_default();
-                let policy = WorkerPolicy {
-                    concurrency: worker.concurrency,
-                    min_replicas: worker.min_replicas,
-                    max_replicas: worker.max_replicas,
-                    idle_seconds: worker.idle_seconds,
-                };
-                Some((StageName::parse(&stage.name).ok()?, policy))
-            })
-            .collect();
-        let mut state = WorkersState::default();
-        state
-            .stages
-            .extend(prepared.deployments.iter().map(|(stage, _)| (stage.clone(), StageHealth::default())));
-        let (report, receiver) = watch::channel(state.clone());
-        let workers = Self {
-            scalers: policies.keys().map(|stage| (stage.clone(), Scaler::default())).collect(),
-            unready_since: BTreeMap::new(),
-            client,
-            set,
-            prepared,
-            policies,
-            state,
-            report,
-        };
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = workers.run(demand) => {}
-            }
-        });
-        receiver
+        hands: Hands,
+    ) -> Self {
+        let (report, state) = watch::channel(WorkersState::default());
+        let stop = CancellationToken::new();
+        let keeper = Keeper::new(client, set, prepared, hands, report);
+        let task = tokio::spawn(keeper.run(demand, stop.clone()));
+        Self { state, stop, task: tokio::sync::Mutex::new(Some(task)) }
     }
 
-    async fn run(mut self, mut demand: watch::Receiver<Demand>) {
-        if self.prepared.deployments.is_empty() {
+    /// What is known of the workers.
+    pub(crate) fn state(&self) -> watch::Receiver<WorkersState> {
+        self.state.clone()
+    }
+
+    /// Ends the task. When this returns nothing of it is on its way to the API server any more: what is deleted now is
+    /// not made again.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        let Some(mut task) = self.task.lock().await.take() else { return };
+        if tokio::time::timeout(LAST_REQUEST, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+}
+
+/// The workers of one stage.
+struct StageWorkers {
+    stage: StageName,
+    deployment: Deployment,
+    policy: WorkerPolicy,
+    scaler: Scaler,
+    /// Replicas that the Deployment was asked for last; `None`: it is not there.
+    applied: Option<u32>,
+    unready_since: Option<Instant>,
+}
+
+/// The task.
+struct Keeper {
+    client: Client,
+    set: StageSet,
+    prepared: Prepared,
+    stages: Vec<StageWorkers>,
+    hands: Hands,
+    state: WorkersState,
+    report: watch::Sender<WorkersState>,
+}
+
+impl Keeper {
+    fn new(
+        client: Client,
+        set: StageSet,
+        prepared: Prepared,
+        hands: Hands,
+        report: watch::Sender<WorkersState>,
+    ) -> Self {
+        let of_stage = |(stage, deployment): &(StageName, Deployment)| StageWorkers {
+            policy: policy(&set, stage),
+            stage: stage.clone(),
+            deployment: deployment.clone(),
+            scaler: Scaler::default(),
+            applied: None,
+            unready_since: None,
+        };
+        let stages: Vec<_> = prepared.deployments.iter().map(of_stage).collect();
+        let mut state = WorkersState::default();
+        state.stages.extend(stages.iter().map(|of| (of.stage.clone(), StageHealth::default())));
+        report.send_replace(state.clone());
+        Self { client, set, prepared, stages, hands, state, report }
+    }
+
+    async fn run(mut self, mut demand: watch::Receiver<Demand>, stop: CancellationToken) {
+        if self.stages.is_empty() {
             return;
         }
         while let Err(error) = self.begin().await {
             self.refuse(&error);
-            tokio::time::sleep(RETRY).await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RETRY) => {}
+            }
         }
         let api: Api<Deployment> = Api::namespaced(self.client.clone(), &self.set.namespace);
-        let mut events = Box::pin(watcher(api, watcher::Config::default().labels(&selector(&self.set.name))));
+        let labels = selector(&self.set.name, None);
+        let mut events = Box::pin(watcher(api, watcher::Config::default().labels(&labels)));
         let mut live = true;
-        loop {
+        while !stop.is_cancelled() {
             let wanted = demand.borrow_and_update().clone();
             let wake = self.scale(&wanted, live).await;
             self.report.send_if_modified(|old| {
@@ -151,6 +140,7 @@ impl Workers {
                 differs
             });
             tokio::select! {
+                () = stop.cancelled() => return,
                 changed = demand.changed(), if live => live = changed.is_ok(),
                 () = self.observe(&mut events) => {}
                 () = tokio::time::sleep_until(wake) => {}
@@ -161,51 +151,48 @@ impl Workers {
     /// Takes the replicas of what is there over, and applies connection and settings.
     async fn begin(&mut self) -> Result<(), kube::Error> {
         for existing in deployments(&self.client, &self.set.namespace, &self.set.name).await? {
-            let of_stage = |(_, ours): &&(StageName, Deployment)| ours.name_any() == existing.name_any();
-            if let Some((stage, _)) = self.prepared.deployments.iter().find(of_stage)
-                && let Some(scaler) = self.scalers.get_mut(stage)
-            {
-                scaler.resume(existing.spec.replicas.unwrap_or(0).max(0) as u32);
+            if let Some(of) = self.by_name(&existing.name_any()) {
+                of.scaler.resume(existing.spec.replicas.unwrap_or(0).max(0) as u32);
             }
         }
         apply_config(&self.client, &self.set, &self.prepared).await?;
-        for (stage, deployment) in &self.prepared.deployments {
-            let policy = self.policies.get(stage).copied().unwrap_or_default();
-            let scaler = self.scalers.entry(stage.clone()).or_default();
-            let (replicas, _) = scaler.replicas(Need::Idle, &policy, Instant::now());
-            apply_deployment(&self.client, &self.set, deployment, replicas).await?;
-            self.state.stages.entry(stage.clone()).or_default().wanted = replicas;
+        for of in &mut self.stages {
+            let (replicas, _) = of.scaler.replicas(Need::Idle, &of.policy, Instant::now());
+            apply_deployment(&self.client, &self.set, &of.deployment, replicas).await?;
+            of.applied = Some(replicas);
+            self.state.stages.entry(of.stage.clone()).or_default().wanted = replicas;
         }
         self.state.refused = None;
         Ok(())
+    }
+
+    fn by_name(&mut self, name: &str) -> Option<&mut StageWorkers> {
+        self.stages.iter_mut().find(|of| of.deployment.metadata.name.as_deref() == Some(name))
     }
 
     /// Asks for the replicas that the demand wants; says when to look again.
     async fn scale(&mut self, demand: &Demand, live: bool) -> Instant {
         let now = Instant::now();
         let mut wake = now + Duration::from_hours(1);
-        for (stage, deployment) in &self.prepared.deployments {
-            let policy = self.policies.get(stage).copied().unwrap_or_default();
-            let need = match demand.stages.iter().find(|of| of.stage == *stage) {
-                Some(of) => Need::Live { outstanding: of.outstanding, soon: of.soon },
+        for of in &mut self.stages {
+            let need = match demand.stages.iter().find(|demand| demand.stage == of.stage) {
+                Some(demand) => Need::Live { outstanding: demand.outstanding, soon: demand.soon },
                 None if self.set.inline && !live => Need::Over,
                 None => Need::Idle,
             };
-            let (replicas, look) =
-                self.scalers.entry(stage.clone()).or_default().replicas(need, &policy, now);
+            let (replicas, look) = of.scaler.replicas(need, &of.policy, now);
             wake = look.map_or(wake, |look| look.min(wake));
-            let health = self.state.stages.entry(stage.clone()).or_default();
-            if replicas == health.wanted {
+            if of.applied == Some(replicas) {
                 continue;
             }
-            match apply_deployment(&self.client, &self.set, deployment, replicas).await {
-                Ok(_) => {
-                    info!(set = %self.set.name, %stage, from = health.wanted, to = replicas, "scaled");
-                    health.wanted = replicas;
+            match of.ask_for(replicas, &self.client, &self.set, &self.hands).await {
+                Ok(true) => {
+                    self.state.stages.entry(of.stage.clone()).or_default().wanted = replicas;
                     self.state.refused = None;
                 }
+                Ok(false) => wake = wake.min(now + RETRY),
                 Err(error) => {
-                    warn!(set = %self.set.name, %stage, %error, "the Deployment was refused");
+                    warn!(set = %self.set.name, stage = %of.stage, %error, "the Deployment was refused");
                     self.state.refused = Some(error.to_string());
                     wake = wake.min(now + RETRY);
                 }
@@ -225,26 +212,18 @@ impl Workers {
         &mut self,
         events: &mut (impl Stream<Item = watcher::Result<watcher::Event<Deployment>>> + Unpin),
     ) {
-        let stage_of = |prepared: &Prepared, name: &str| {
-            prepared
-                .deployments
-                .iter()
-                .find(|(_, ours)| ours.name_any() == name)
-                .map(|(stage, _)| stage.clone())
-        };
         match events.next().await {
             Some(Ok(watcher::Event::Apply(seen) | watcher::Event::InitApply(seen))) => {
-                let Some(stage) = stage_of(&self.prepared, &seen.name_any()) else { return };
-                let health = self.state.stages.entry(stage).or_default();
-                let status = seen.status.as_ref();
-                health.ready = status.and_then(|status| status.ready_replicas).unwrap_or(0).max(0) as u32;
+                let Some(stage) = self.by_name(&seen.name_any()).map(|of| of.stage.clone()) else { return };
+                let ready = seen.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
+                self.state.stages.entry(stage).or_default().ready = ready.max(0) as u32;
             }
             Some(Ok(watcher::Event::Delete(gone))) => {
-                let Some(stage) = stage_of(&self.prepared, &gone.name_any()) else { return };
-                info!(set = %self.set.name, %stage, "a Deployment was deleted; it is made again");
-                // What is wanted differs from nothing: the next turn applies it.
-                let health = self.state.stages.entry(stage).or_default();
-                *health = StageHealth { wanted: u32::MAX, ..StageHealth::default() };
+                let Some(of) = self.by_name(&gone.name_any()) else { return };
+                of.applied = None;
+                let stage = of.stage.clone();
+                info!(set = %self.set.name, %stage, "a Deployment was deleted");
+                self.state.stages.entry(stage).or_default().ready = 0;
             }
             Some(Ok(watcher::Event::Init | watcher::Event::InitDone)) => {}
             Some(Err(error)) => {
@@ -258,20 +237,21 @@ impl Workers {
     /// Finds out why pods do not become ready; says when to look again.
     async fn explain(&mut self, now: Instant) -> Option<Instant> {
         let mut look = None;
-        for (stage, health) in &mut self.state.stages {
+        for of in &mut self.stages {
+            let health = self.state.stages.entry(of.stage.clone()).or_default();
             if health.ready >= health.wanted {
-                self.unready_since.remove(stage);
+                of.unready_since = None;
                 health.problem = None;
                 continue;
             }
-            let since = *self.unready_since.entry(stage.clone()).or_insert(now);
+            let since = *of.unready_since.get_or_insert(now);
             if since + PATIENCE > now {
                 look = Some(since + PATIENCE);
                 continue;
             }
             look = Some(now + PATIENCE);
             let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.set.namespace);
-            let labels = format!("{},kafka-orchestrator.dev/stage={stage}", selector(&self.set.name));
+            let labels = selector(&self.set.name, Some(&of.stage));
             if let Ok(pods) = pods.list(&ListParams::default().labels(&labels)).await {
                 health.problem = pods.items.iter().find_map(pod_problem);
             }
@@ -280,21 +260,40 @@ impl Workers {
     }
 }
 
-/// Why a pod is not ready, in the kubelet's or the scheduler's words.
-fn pod_problem(pod: &Pod) -> Option<String> {
-    let status = pod.status.as_ref()?;
-    let containers =
-        status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
-    let waiting = containers.filter_map(|container| {
-        let waiting = container.state.as_ref()?.waiting.as_ref()?;
-        let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
-        let message = waiting.message.as_deref().unwrap_or_default();
-        Some(format!("container {} of pod {}: {reason} {message}", container.name, pod.name_any()))
-    });
-    let unscheduled = status.conditions.iter().flatten().filter_map(|condition| {
-        let refused = condition.type_ == "PodScheduled" && condition.status == "False";
-        let message = condition.message.as_deref().unwrap_or("not scheduled");
-        refused.then(|| format!("pod {}: {message}", pod.name_any()))
-    });
-    waiting.chain(unscheduled).next().map(|text| text.trim_end().to_owned())
+impl StageWorkers {
+    /// Brings the Deployment to so many replicas. False: it has been deleted, and so is its owner about to be.
+    async fn ask_for(
+        &mut self,
+        replicas: u32,
+        client: &Client,
+        set: &StageSet,
+        hands: &Hands,
+    ) -> Result<bool, kube::Error> {
+        let Self { stage, applied, .. } = self;
+        match applied {
+            None if !owner::stays(client, set).await? => return Ok(false),
+            Some(before) if (1..*before).contains(&replicas) => {
+                spare_the_busy(client, set, stage, &hands.of(stage).await).await;
+            }
+            None | Some(_) => {}
+        }
+        apply_deployment(client, set, &self.deployment, replicas).await?;
+        match applied.replace(replicas) {
+            None => info!(set = %set.name, %stage, replicas, "the Deployment is made again"),
+            Some(from) => info!(set = %set.name, %stage, from, to = replicas, "scaled"),
+        }
+        Ok(true)
+    }
+}
+
+/// How a stage is scaled. Stages that a Deployment is built for stand in the set.
+fn policy(set: &StageSet, name: &StageName) -> WorkerPolicy {
+    let stage = set.stages.iter().find(|stage| stage.name == name.as_str());
+    let worker = stage.and_then(|stage| stage.worker.clone()).unwrap_or_default();
+    WorkerPolicy {
+        concurrency: worker.concurrency,
+        min_replicas: worker.min_replicas,
+        max_replicas: worker.max_replicas,
+        idle_seconds: worker.idle_seconds,
+    }
 }

@@ -1,37 +1,14 @@
 //! What the reconcile knows of a run and the Kafka log does not.
 
-use std::sync::Arc;
+use orch_crds::condition::{accepted, graph_valid, types};
 
-use orch_core::plan::RunPlan;
-use orch_crds::condition::{accepted, graph_valid, topics_ready, types};
-
-/// A condition as a fact: type, status, reason and message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Condition {
-    pub(crate) type_: &'static str,
-    pub(crate) status: &'static str,
-    pub(crate) reason: String,
-    pub(crate) message: String,
-}
-
-impl Condition {
-    pub(crate) fn new(
-        type_: &'static str,
-        status: &'static str,
-        reason: &str,
-        message: impl Into<String>,
-    ) -> Self {
-        Self { type_, status, reason: reason.to_owned(), message: message.into() }
-    }
-}
+use super::Condition;
 
 /// Facts about a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     pub(crate) generation: Option<i64>,
     pub(crate) conditions: Vec<Condition>,
-    /// The checked plan, once there is one.
-    pub(crate) plan: Option<Arc<RunPlan>>,
     /// The graph was refused: the run ends here.
     pub(crate) refused: bool,
     /// Where the run's records begin.
@@ -40,7 +17,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Something that the resource names is not there: it is waited for.
-    pub(crate) fn waiting(generation: Option<i64>, reason: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn waiting(generation: Option<i64>, reason: &'static str, message: impl Into<String>) -> Self {
         let conditions = vec![
             Condition::new(types::ACCEPTED, "False", reason, message),
             Condition::new(types::GRAPH_VALID, "Unknown", graph_valid::NOT_CHECKED, ""),
@@ -49,7 +26,7 @@ impl Facts {
     }
 
     /// The graph is refused, with everything that is wrong with it.
-    pub(crate) fn refused(generation: Option<i64>, reason: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn refused(generation: Option<i64>, reason: &'static str, message: impl Into<String>) -> Self {
         let conditions = vec![
             Condition::new(types::ACCEPTED, "True", accepted::ACCEPTED, ""),
             Condition::new(types::GRAPH_VALID, "False", reason, message),
@@ -58,12 +35,12 @@ impl Facts {
     }
 
     /// The graph is valid; `warnings` are worth knowing.
-    pub(crate) fn valid(generation: Option<i64>, plan: Arc<RunPlan>, warnings: String) -> Self {
+    pub(crate) fn valid(generation: Option<i64>, warnings: String) -> Self {
         let conditions = vec![
             Condition::new(types::ACCEPTED, "True", accepted::ACCEPTED, ""),
             Condition::new(types::GRAPH_VALID, "True", graph_valid::VALID, warnings),
         ];
-        Self { generation, conditions, plan: Some(plan), ..Self::default() }
+        Self { generation, conditions, ..Self::default() }
     }
 
     /// The same with one condition more.
@@ -72,8 +49,9 @@ impl Facts {
         self
     }
 
-    /// The topics are as they should be.
-    pub(crate) fn topics_are_ready(self) -> Self {
-        self.with(Condition::new(types::TOPICS_READY, "True", topics_ready::READY, ""))
+    /// The topics have been found as they should be since.
+    pub(crate) fn topics_are_ready(&mut self) {
+        self.conditions.retain(|condition| condition.type_ != types::TOPICS_READY);
+        self.conditions.push(Condition::topics_are_ready());
     }
 }

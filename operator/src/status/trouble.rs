@@ -4,20 +4,31 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::EventType;
 use orch_crds::condition::{stalled, topics_ready, types, workers_ready};
 use orch_crds::status::PipelineRunStatus;
+use orch_runner::Exit;
 
-/// Whether the run waits for something that a person has to mend.
-pub(super) fn stall(status: &PipelineRunStatus, workers_ready: &str) -> (&'static str, &'static str, String) {
-    if let Some((reason, message)) = topics_stall(status).filter(|_| !status.phase.is_final()) {
-        return ("True", reason, message);
+use super::Condition as Fact;
+
+/// Whether the run waits for something that a person has to mend: the condition `Stalled`. `end` is how its actor ended.
+pub(super) fn stall(status: &PipelineRunStatus, end: Option<&Exit>) -> Fact {
+    let (reason, message) = why(status, end)
+        .filter(|_| !status.phase.is_final())
+        .unwrap_or_else(|| (stalled::MOVING, String::new()));
+    let stalls = if reason == stalled::MOVING { "False" } else { "True" };
+    Fact::new(types::STALLED, stalls, reason, message)
+}
+
+fn why(status: &PipelineRunStatus, end: Option<&Exit>) -> Option<(&'static str, String)> {
+    if let Some(Exit::Superseded { epoch }) = end {
+        let message = format!("another operator took the topics over, with the term {epoch}");
+        return Some((stalled::ANOTHER_OPERATOR, message));
     }
-    let problem = condition(status, types::WORKERS_READY);
-    let stuck = status.counts.queued > 0 && status.counts.running == 0 && workers_ready == "False";
-    match problem.filter(|problem| stuck && !problem.message.is_empty()) {
-        Some(problem) if problem.reason != workers_ready::STARTING => {
-            ("True", stalled::NO_WORKERS, problem.message.clone())
-        }
-        _ => ("False", stalled::MOVING, String::new()),
+    if let Some(of_topics) = topics_stall(status) {
+        return Some(of_topics);
     }
+    let nobody_works = status.counts.queued > 0 && status.counts.running == 0;
+    let workers = condition(status, types::WORKERS_READY).filter(|workers| workers.status == "False")?;
+    let stuck = nobody_works && workers.reason != workers_ready::STARTING;
+    stuck.then(|| (stalled::NO_WORKERS, workers.message.clone()))
 }
 
 /// What is to be told of Kafka and the topics: each trouble once, however its words change, and its end.
@@ -35,7 +46,7 @@ pub(super) fn topics_news(old: &PipelineRunStatus, new: &PipelineRunStatus) -> O
 }
 
 /// Why nothing can be written or read: reason and message for `Stalled`.
-pub(super) fn topics_stall(status: &PipelineRunStatus) -> Option<(&'static str, String)> {
+fn topics_stall(status: &PipelineRunStatus) -> Option<(&'static str, String)> {
     let topics = condition(status, types::TOPICS_READY).filter(|topics| topics.status == "False")?;
     let unreachable = topics.reason == topics_ready::KAFKA_UNREACHABLE;
     let reason = if unreachable { stalled::KAFKA_UNREACHABLE } else { stalled::TOPICS_NOT_READY };
@@ -77,7 +88,10 @@ mod tests {
 
     #[test]
     fn a_run_without_kafka_is_stalled_and_says_why() {
-        let stalled = |topics| stall(&status(Some(topics)), "True");
+        let stalled = |topics| {
+            let Fact { status, reason, message, .. } = stall(&status(Some(topics)), None);
+            (status, reason, message)
+        };
         assert_eq!(
             stalled(("False", "KafkaUnreachable", "a:1")),
             ("True", "KafkaUnreachable", "a:1".to_owned())

@@ -7,24 +7,27 @@ use std::time::Duration;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
-use orch_core::id::{RunUid, StageName};
+use orch_core::id::RunUid;
 use orch_crds::PipelineRun;
-use orch_crds::condition::{succeeded, types};
-use orch_crds::status::{PipelineRunStatus, RunPhase, timestamp};
-use orch_crds::view::{StageFacts, fill, set_condition};
-use orch_runner::{RunSnapshot, now_ms};
+use orch_crds::condition::types;
+use orch_crds::status::{PipelineRunStatus, RunPhase};
+use orch_runner::now_ms;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::facts::{Condition, Facts};
-use super::trouble::{condition, stall, topics_news, topics_stall};
+use super::Condition;
+use super::compose::{Seen, compose};
+use super::facts::Facts;
+use super::trouble::{condition, topics_news};
 use crate::context::Context;
-use crate::stages::{SetHandle, WorkersState};
+use crate::stages::{SetHandle, SetKey, WorkersState, stop_workers};
 
 /// Between two writes of one run.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Nothing to look at again.
+const LONG: Duration = Duration::from_hours(1);
 /// After a refusal the API server is asked again after this.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -43,6 +46,18 @@ struct Source {
     ended: broadcast::Receiver<RunUid>,
     workers: watch::Receiver<WorkersState>,
     outage: watch::Receiver<Option<Condition>>,
+    /// The actor has ended, and that was noticed. The reconcile brings the next one.
+    is_over: bool,
+    /// When what is known of the actor changes by itself.
+    look_again: Option<Instant>,
+}
+
+impl Source {
+    fn new(set: Arc<SetHandle>) -> Self {
+        let (changed, ended) = (set.changed(), set.ended());
+        let (workers, outage) = (set.workers(), set.outage());
+        Self { set, changed, ended, workers, outage, is_over: false, look_again: None }
+    }
 }
 
 /// The task of one run.
@@ -65,6 +80,8 @@ enum Outcome {
     Over,
     /// It was refused: again later.
     Refused,
+    /// Somebody else has changed the resource: again with what stands there now.
+    Changed,
     /// The resource is gone, or another leader writes it.
     NotOurs,
 }
@@ -106,6 +123,7 @@ impl Writer {
                             next_write = Instant::now() + INTERVAL;
                         }
                         Outcome::Refused => next_write = Instant::now() + RETRY,
+                        Outcome::Changed => next_write = Instant::now(),
                         Outcome::Over => return self.release().await,
                         Outcome::NotOurs => return,
                     }
@@ -122,12 +140,12 @@ impl Writer {
                 self.waiting.extend(done);
             }
             Order::Follow(set) => {
-                let same = self.source.as_ref().is_some_and(|source| Arc::ptr_eq(&source.set, &set));
-                if !same {
-                    let (changed, ended) = (set.changed(), set.ended());
-                    let (workers, outage) = (set.workers(), set.outage());
-                    self.source = Some(Source { set, changed, ended, workers, outage });
+                if self.source.as_ref().is_some_and(|source| Arc::ptr_eq(&source.set, &set)) {
+                    return false;
                 }
+                self.source = Some(Source::new(set));
+                // They were looked at before it began, maybe for another run of the Pipeline.
+                self.facts.topics_are_ready();
             }
         }
         true
@@ -138,7 +156,19 @@ impl Writer {
             Some(source) => source.set.snapshot(&self.uid).await,
             None => None,
         };
-        let wanted = self.compose(snapshot.as_ref());
+        let seen = self.source.as_mut().map(|source| {
+            let (trouble, look_again) = source.set.trouble();
+            source.look_again = look_again;
+            Seen {
+                set: &source.set.set,
+                plan: source.set.plan(&self.uid),
+                view: snapshot.as_ref().map(|snapshot| &snapshot.view),
+                workers: source.workers.borrow().clone(),
+                outage: source.outage.borrow().clone(),
+                trouble,
+            }
+        });
+        let wanted = compose(&self.written, &self.facts, seen.as_ref(), now_ms());
         if wanted != self.written
             && let Err(outcome) = self.patch(&wanted).await
         {
@@ -150,52 +180,6 @@ impl Writer {
         }
         let settled = self.facts.refused || snapshot.is_some_and(|snapshot| snapshot.settled);
         if self.written.phase.is_final() && settled { Outcome::Over } else { Outcome::Written }
-    }
-
-    /// The status as it should be: what stood there, the facts, and what the log says.
-    fn compose(&self, snapshot: Option<&RunSnapshot>) -> PipelineRunStatus {
-        let now = now_ms();
-        let mut status = self.written.clone();
-        status.observed_generation = self.facts.generation.or(status.observed_generation);
-        status.start_offset = self.facts.start_offset.or(status.start_offset);
-        let outage = self.source.as_ref().and_then(|source| source.outage.borrow().clone());
-        let outage = outage.filter(|_| !status.phase.is_final());
-        let is_outdated = |fact: &Condition| outage.as_ref().is_some_and(|outage| outage.type_ == fact.type_);
-        for fact in self.facts.conditions.iter().filter(|fact| !is_outdated(fact)).chain(&outage) {
-            let condition = (fact.type_, fact.status, fact.reason.as_str());
-            set_condition(&mut status.conditions, condition, &fact.message, now);
-        }
-        if self.facts.refused {
-            status.phase = RunPhase::Failed;
-            status.completion_time = status.completion_time.or_else(|| timestamp(now));
-            let condition = (types::SUCCEEDED, "False", succeeded::GRAPH_INVALID);
-            set_condition(&mut status.conditions, condition, "the graph was refused; see GraphValid", now);
-        }
-        let (Some(plan), Some(source), Some(snapshot)) = (&self.facts.plan, &self.source, snapshot) else {
-            if status.phase == RunPhase::Running
-                && let Some((reason, message)) = topics_stall(&status)
-            {
-                set_condition(&mut status.conditions, (types::STALLED, "True", reason), &message, now);
-            }
-            return status;
-        };
-        let workers = source.workers.borrow().clone();
-        let stage = |name: &StageName| StageFacts {
-            topic: source.set.set.names.ready(name),
-            replicas: workers.stages.get(name).map_or(0, |health| health.wanted),
-        };
-        fill(&mut status, &snapshot.view, plan, stage, now);
-        let (ready, reason, message) = workers.condition();
-        set_condition(&mut status.conditions, (types::WORKERS_READY, ready, reason), &message, now);
-        let (stalls, reason, message) = stall(&status, ready);
-        set_condition(&mut status.conditions, (types::STALLED, stalls, reason), &message, now);
-        if let Some(stages) = status.phase.is_final().then_some(&mut status.stages) {
-            // An ended run wants no workers of its own; a Pipeline's are no longer this run's concern.
-            for stage in stages {
-                stage.replicas = 0;
-            }
-        }
-        status
     }
 
     async fn patch(&mut self, wanted: &PipelineRunStatus) -> Result<(), Outcome> {
@@ -238,7 +222,7 @@ impl Writer {
         debug!(run = %self.run.name_any(), "the resource has changed; the status is written again");
         self.written = current.status.clone().unwrap_or_default();
         self.run = current;
-        Err(Outcome::Refused)
+        Err(Outcome::Changed)
     }
 
     /// Tells people of the changes that they wait for.
@@ -289,11 +273,8 @@ impl Writer {
         let Some(Source { set, .. }) = self.source else { return };
         let last = set.remove(&self.uid).await;
         if set.set.inline && last {
-            let key = set.set.key();
-            let stage_set = set.set.clone();
-            drop(set);
-            self.context.registry.drop_set(&key).await;
-            if let Err(error) = crate::stages::stop_workers(&self.context.client, &stage_set).await {
+            self.context.registry.drop_set(&SetKey::of_set(&set.set)).await;
+            if let Err(error) = stop_workers(&self.context.client, &set.set).await {
                 warn!(run = %self.run.name_any(), %error, "the workers were not stopped");
             }
         }
@@ -311,29 +292,37 @@ enum Change {
 
 /// Waits for a change of what the run is with; for ever when it is with nobody.
 async fn changed(source: &mut Option<Source>, run: &RunUid) -> Change {
-    let Some(Source { changed, ended, workers, outage, .. }) = source else {
+    let Some(Source { set, changed, ended, workers, outage, is_over, look_again }) = source else {
         return std::future::pending().await;
     };
-    let gone = loop {
-        break tokio::select! {
+    let at = look_again.unwrap_or_else(|| Instant::now() + LONG);
+    loop {
+        let goes_on = tokio::select! {
             // In this order, so that the end is not taken for one change among others.
             biased;
-            end = ended.recv() => match end {
+            end = ended.recv(), if !*is_over => match end {
                 Ok(uid) if uid == *run => return Change::End,
                 // Of others; ours may be among those that were missed, and is written with the next change then.
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => continue,
-                Err(broadcast::error::RecvError::Closed) => true,
+                Err(broadcast::error::RecvError::Closed) => false,
             },
-            result = changed.changed() => result.is_err(),
-            result = workers.changed() => result.is_err(),
-            result = outage.changed() => result.is_err(),
+            result = changed.changed(), if !*is_over => result.is_ok(),
+            // Workers outlive an actor that breaks.
+            Ok(()) = workers.changed() => true,
+            Ok(()) = outage.changed() => true,
+            () = tokio::time::sleep_until(at) => {
+                // The next write says whether there is another time.
+                *look_again = None;
+                true
+            }
         };
-    };
-    if gone {
-        // The actor has ended: the reconcile brings the next one.
-        *source = None;
+        if !goes_on {
+            // What it says of its end is there when it has ended altogether.
+            set.wait().await;
+            *is_over = true;
+        }
+        return Change::Other;
     }
-    Change::Other
 }
 
 /// The status for a merge patch: what stood there and no longer does is null.

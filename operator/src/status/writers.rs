@@ -67,6 +67,8 @@ impl Writers {
                 Err(mpsc::error::SendError(order)) => order,
             },
         };
+        // Those that have ended by themselves: their runs are gone, or others write them.
+        writers.retain(|_, writer| !writer.is_closed());
         let (sender, orders) = mpsc::unbounded_channel();
         // The channel is open: its receiver stands one line above.
         let _ = sender.send(order);

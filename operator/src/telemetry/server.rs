@@ -35,8 +35,8 @@ async fn ready(State(context): State<Arc<Context>>) -> Response {
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> Response {
-    let sets = context.registry.all().await;
-    let runs = sets.iter().map(|set| set.runs()).sum();
+    let sets = context.registry.all();
+    let runs = sets.iter().map(|set| set.count_runs()).sum();
     let text = context.metrics.render(sets.len(), runs);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
         .into_response()

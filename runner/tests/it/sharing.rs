@@ -1,7 +1,9 @@
 //! Several runs on one Pipeline, windows, limits and the demand.
 
+use std::collections::BTreeMap;
+
 use orch_core::engine::{ObjectPhase, Orders};
-use orch_core::id::RunUid;
+use orch_core::id::{RunUid, StageName};
 
 use super::operator::{Operator, outcome};
 use super::plans;
@@ -200,4 +202,32 @@ async fn a_run_may_have_a_stage_that_the_pipeline_has_no_more() {
         Worker::join(&world, stage).await.load_everything();
     }
     assert_eq!(outcome(&operator.until_over("r1").await, &plan), "Succeeded Completed: a Loaded, b Loaded");
+}
+
+#[tokio::test]
+async fn whoever_has_said_that_it_works_has_something_in_hand() {
+    let plan = plans::graph("a, b, c:other");
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r", &plan)]).await;
+    let (mut worker, mut other) = (Worker::join(&world, "work").await, Worker::join(&world, "other").await);
+    let hands = operator.handle().hands();
+    let stage = |name: &str| StageName::parse(name).unwrap();
+    let [a, b] = worker.take_all(["a", "b"]).await;
+    worker.say(&a, &Say::Started);
+    worker.say(&b, &Say::Started);
+    let c = other.take().await;
+    other.end(&c, &Say::Loaded);
+    operator.until_count("r", ObjectPhase::Running, 2).await;
+    assert_eq!(hands.of(&stage("work")).await, BTreeMap::from([("w1".to_owned(), 2)]));
+    assert_eq!(
+        hands.of(&stage("other")).await,
+        BTreeMap::new(),
+        "its object has ended or was never announced"
+    );
+    worker.end(&a, &Say::Loaded);
+    worker.end(&b, &Say::Loaded);
+    operator.until_over("r").await;
+    assert_eq!(hands.of(&stage("work")).await, BTreeMap::new());
+    operator.stop().await;
+    assert_eq!(hands.of(&stage("work")).await, BTreeMap::new(), "an actor that has ended says nothing");
 }

@@ -1,0 +1,66 @@
+//! A stage that somebody else's program works on: the Python worker of `examples/`, which only speaks Kafka.
+
+use std::path::Path;
+
+use kube::api::{Api, PostParams};
+use orch_crds::status::RunPhase;
+use orch_crds::{Pipeline, PipelineRun};
+use orch_e2e::api::condition;
+use orch_e2e::history;
+use orch_e2e::process::Process;
+use serde::Deserialize;
+
+use orch_e2e::setup::Setup;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/external-worker");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_only_speaks_kafka_does_the_work_of_an_external_stage() {
+    let Ok(packages) = std::env::var("ORCH_TEST_PYTHONPATH") else {
+        assert!(std::env::var_os("CI").is_none(), "with CI set nothing may be skipped");
+        return println!("skipped: the Python worker (ORCH_TEST_PYTHONPATH is not set: there is no pip)");
+    };
+    let setup = Setup::new("external").await;
+    let _operator = setup.operator("operator");
+    let manifest = std::fs::read_to_string(Path::new(FOLDER).join("manifest.yaml")).unwrap();
+    let mut documents = serde_yaml::Deserializer::from_str(&manifest);
+    let pipeline = Pipeline::deserialize(documents.next().unwrap()).unwrap();
+    let pipelines: Api<Pipeline> = Api::namespaced(setup.client.clone(), &setup.namespace);
+    pipelines.create(&PostParams::default(), &pipeline).await.unwrap();
+    let run = PipelineRun::deserialize(documents.next().unwrap()).unwrap();
+    let run = setup.create(&serde_yaml::to_string(&run).unwrap()).await;
+    // The worker gives up when its topics are not there.
+    let queued = |status: &orch_crds::status::PipelineRunStatus| status.counts.queued > 0;
+    let limit = ("queued", orch_e2e::setup::LIMIT);
+    orch_e2e::api::wait_for(&setup.client, &setup.namespace, "external-demo-1", limit, queued).await;
+    let topic = |end: &str| format!("external.external.external-demo.{end}");
+    let variables = [
+        ("PYTHONPATH", packages),
+        ("ORCH_BOOTSTRAP_SERVERS", setup.bootstrap.clone()),
+        ("ORCH_READY_TOPIC", topic("enrich")),
+        ("ORCH_EVENTS_TOPIC", topic("events")),
+        ("ORCH_CONTROL_TOPIC", topic("control")),
+        ("POD_NAME", "python".to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let script = Path::new(FOLDER).join("worker.py");
+    let worker = Process::script(Path::new("python3"), &script, &variables, &setup.log("python"));
+    let status = setup.end_of("external-demo-1").await.status.unwrap();
+    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 4), "{}", worker.log());
+    assert!(
+        status.objects.iter().all(|object| object.worker.as_deref() == Some("python")),
+        "{:?}",
+        status.objects
+    );
+    assert_eq!(condition(&status, "WorkersReady").unwrap().1, "External");
+    assert_eq!(setup.kubelet.names(), Vec::<String>::new(), "no pod of ours");
+    let (bootstrap, uid) = (setup.bootstrap.clone(), run.metadata.uid.unwrap());
+    let entries = tokio::task::spawn_blocking(move || history::read(&bootstrap, "external.")).await.unwrap();
+    let loaded = entries.iter().find(|entry| {
+        entry.key == "orders-by-customer"
+            && entry.value["run_uid"] == *uid
+            && entry.value["event_type"] == "ObjectLoaded"
+    });
+    assert_eq!(loaded.unwrap().value["outputs"]["rows"], 920, "the sum of what its parents gave out");
+    setup.kubelet.stop();
+}

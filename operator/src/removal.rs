@@ -1,0 +1,98 @@
+//! The end of a resource: the workers of its stages, then their topics. A deadline sees to it that no namespace hangs on
+//! us.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
+use kube::{Client, Resource};
+use tracing::{info, warn};
+
+use crate::connection::Connections;
+use crate::context::Context;
+use crate::error::Error;
+use crate::finalizer::{self, Finalized, is_held};
+use crate::run::kafka;
+use crate::stages::{SetKey, StageSet, delete_topics, delete_workers};
+
+/// What is not gone yet is looked at again after this.
+pub(crate) const AGAIN: Duration = Duration::from_secs(1);
+
+/// The resource of a set of stages is going: what was made for it goes first.
+pub(crate) async fn finalize<K: Finalized>(
+    context: &Context,
+    resource: &K,
+    set: StageSet,
+) -> Result<Action, Error> {
+    // First of all: from here on nothing is made for it any more.
+    context.registry.drop_set(&SetKey::of_set(&set)).await;
+    if !is_held(resource) {
+        return Ok(Action::await_change());
+    }
+    let left = remove(&context.client, &context.connections, &set).await?;
+    let late = waited(resource) >= context.config.finalizer_deadline;
+    match left {
+        Left::Nothing => {}
+        Left::Workers if !late => return Ok(Action::requeue(AGAIN)),
+        Left::Topics(problem) if !late => {
+            warn!(set = %set.name, %problem, "the topics are not deleted yet");
+            return Ok(Action::requeue(AGAIN));
+        }
+        Left::Workers | Left::Topics(_) => {
+            let note = left_behind(&set, &left);
+            warn!(set = %set.name, %note, "the deadline has passed");
+            context.tell(&resource.object_ref(&()), EventType::Warning, "TopicsLeftBehind", &note).await;
+        }
+    }
+    finalizer::let_go(&context.client, resource).await?;
+    info!(set = %set.name, "deleted");
+    Ok(Action::await_change())
+}
+
+/// What is left of a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Nothing.
+    Nothing,
+    /// Pods that are still ending; the topics were not looked at.
+    Workers,
+    /// Topics, and why.
+    Topics(String),
+}
+
+/// Deletes the workers of a set and, when their pods are gone, its topics. To be called until nothing is left.
+pub(crate) async fn remove(
+    client: &Client,
+    connections: &Connections,
+    set: &StageSet,
+) -> Result<Left, kube::Error> {
+    if !delete_workers(client, set).await? {
+        return Ok(Left::Workers);
+    }
+    let files = match kafka(client, &set.namespace, set.secret.as_deref(), connections.own()).await? {
+        Ok(files) => files,
+        Err(missing) => return Ok(Left::Topics(missing.message)),
+    };
+    let deleted = match connections.bus(&files) {
+        Ok(bus) => delete_topics(&*bus, set).await,
+        Err(error) => Err(error),
+    };
+    Ok(deleted.err().map_or(Left::Nothing, |error| Left::Topics(error.to_string())))
+}
+
+/// What a person has to know of what is left when nobody waits any longer.
+pub(crate) fn left_behind(set: &StageSet, left: &Left) -> String {
+    let why = match left {
+        Left::Nothing => return String::new(),
+        Left::Workers => "their workers have not ended",
+        Left::Topics(problem) => problem,
+    };
+    format!("topics {} may be left behind: {why}", set.names)
+}
+
+/// How long the resource has been going.
+fn waited<K: Resource>(resource: &K) -> Duration {
+    let Some(since) = resource.meta().deletion_timestamp.as_ref() else { return Duration::ZERO };
+    Timestamp::now().duration_since(since.0).try_into().unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,196 @@
+//! One set of stages that is driven: its actor, its workers, and the runs that it has.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kube::Client;
+use orch_bus::{Bus, BusError};
+use orch_core::engine::{Detail, Orders};
+use orch_core::id::{Epoch, RunUid, StageName};
+use orch_core::plan::RunPlan;
+use orch_runner::{Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot};
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+use super::StageSet;
+use super::build::Prepared;
+use super::health::WorkersState;
+use super::workers::Workers;
+use crate::status::Condition;
+
+/// An actor that took over from one that broke is trusted after this: where it may not write, say, it breaks at once
+/// again, and what people see must not change with each attempt.
+const TRUSTED_AFTER: Duration = Duration::from_secs(5);
+
+/// What a set is driven with.
+pub(crate) struct Drive {
+    pub(crate) client: Client,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) prepared: Prepared,
+    pub(crate) outage: watch::Receiver<Option<Condition>>,
+    pub(crate) window: u32,
+    pub(crate) leader: String,
+    pub(crate) known_epoch: Epoch,
+    pub(crate) outlets: Outlets,
+}
+
+/// One set that is driven.
+pub(crate) struct SetHandle {
+    pub(crate) set: StageSet,
+    pipeline: PipelineHandle,
+    workers: Workers,
+    outage: watch::Receiver<Option<Condition>>,
+    runs: Mutex<Runs>,
+    since: Instant,
+    /// How the actor before this one ended, where it did so by itself.
+    before: Option<Exit>,
+}
+
+pub(super) type Runs = HashMap<RunUid, RunSettings>;
+
+impl SetHandle {
+    /// Starts actor and workers. `runs` are those that an actor before had, which ended like `before`.
+    pub(super) async fn start(
+        set: StageSet,
+        drive: Drive,
+        runs: Runs,
+        before: Option<Exit>,
+    ) -> Result<Self, BusError> {
+        let Drive { client, bus, prepared, outage, window, leader, known_epoch, outlets } = drive;
+        let settings = PipelineSettings {
+            names: set.names.clone(),
+            stages: all_stages(&set, runs.values()),
+            window,
+            leader,
+            known_epoch,
+        };
+        let pipeline =
+            PipelineHandle::start(bus, settings, runs.values().cloned().collect(), outlets).await?;
+        let workers = Workers::start(client, set.clone(), prepared, pipeline.demand(), pipeline.hands());
+        Ok(Self { set, pipeline, workers, outage, runs: Mutex::new(runs), since: Instant::now(), before })
+    }
+
+    /// Takes a run in; one that is here already gets its orders.
+    pub(crate) fn add(&self, run: RunSettings) {
+        let mut runs = lock(&self.runs);
+        if runs.contains_key(&run.uid) {
+            self.pipeline.order(&run.uid, run.orders);
+        } else {
+            self.pipeline.add(run.clone());
+        }
+        runs.insert(run.uid.clone(), run);
+    }
+
+    pub(crate) fn order(&self, run: &RunUid, orders: Orders) {
+        if let Some(settings) = lock(&self.runs).get_mut(run) {
+            settings.orders = orders;
+        }
+        self.pipeline.order(run, orders);
+    }
+
+    /// Forgets a run; says whether it was the last.
+    pub(crate) async fn remove(&self, run: &RunUid) -> bool {
+        let last = {
+            let mut runs = lock(&self.runs);
+            runs.remove(run);
+            runs.is_empty()
+        };
+        self.pipeline.remove(run).await;
+        last
+    }
+
+    /// Whether a run is driven here.
+    pub(crate) fn drives(&self, run: &RunUid) -> bool {
+        lock(&self.runs).contains_key(run) && !self.pipeline.is_finished()
+    }
+
+    /// The plan of a run that was taken in.
+    pub(crate) fn plan(&self, run: &RunUid) -> Option<Arc<RunPlan>> {
+        lock(&self.runs).get(run).map(|settings| settings.plan.clone())
+    }
+
+    pub(crate) fn count_runs(&self) -> usize {
+        lock(&self.runs).len()
+    }
+
+    /// The runs as the next actor needs them.
+    pub(super) fn runs(&self) -> Runs {
+        lock(&self.runs).clone()
+    }
+
+    pub(crate) async fn snapshot(&self, run: &RunUid) -> Option<RunSnapshot> {
+        self.pipeline.snapshot(run, Detail::default()).await
+    }
+
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
+        self.pipeline.changed()
+    }
+
+    pub(crate) fn ended(&self) -> broadcast::Receiver<RunUid> {
+        self.pipeline.ended()
+    }
+
+    pub(crate) fn workers(&self) -> watch::Receiver<WorkersState> {
+        self.workers.state()
+    }
+
+    /// The condition `TopicsReady` while Kafka is away.
+    pub(crate) fn outage(&self) -> watch::Receiver<Option<Condition>> {
+        self.outage.clone()
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.pipeline.epoch()
+    }
+
+    /// How the actor ended, if it has.
+    pub(super) fn how_it_ended(&self) -> Option<Ended> {
+        self.pipeline.how_it_ended()
+    }
+
+    /// Waits until the actor has ended.
+    pub(crate) async fn wait(&self) {
+        self.pipeline.wait().await;
+    }
+
+    /// How it fares, and when to look again where that changes by itself.
+    pub(crate) fn trouble(&self) -> (Option<Exit>, Option<Instant>) {
+        let trusted_at = self.since + TRUSTED_AFTER;
+        let exit = self.how_it_ended().map(|ended| ended.exit);
+        let shown = shown(exit, self.before.as_ref().filter(|_| Instant::now() < trusted_at));
+        let again = self.before.is_some() && Instant::now() < trusted_at;
+        (shown, again.then_some(trusted_at))
+    }
+
+    /// Drives it no longer. When this returns nothing of it is on its way to the API server or to Kafka any more.
+    pub(crate) async fn stop(&self) {
+        self.workers.stop().await;
+        self.pipeline.stop().await;
+    }
+}
+
+/// The end of an actor that people have to know: its own, else that of the one before.
+fn shown(own: Option<Exit>, before: Option<&Exit>) -> Option<Exit> {
+    match own {
+        Some(Exit::Stopped) => None,
+        Some(exit) => Some(exit),
+        None => before.cloned(),
+    }
+}
+
+/// The stages of the set, and those that only its live runs still know: an edit of a Pipeline applies to later runs.
+fn all_stages<'a>(set: &StageSet, runs: impl Iterator<Item = &'a RunSettings>) -> Vec<(StageName, u16)> {
+    let mut stages = set.stage_topics();
+    for stage in runs.flat_map(|run| &run.plan.stages) {
+        if !stages.iter().any(|(name, _)| *name == stage.name) {
+            stages.push((stage.name.clone(), stage.partitions));
+        }
+    }
+    stages
+}
+
+/// A panic while the lock was held leaves a map that is still whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,176 @@
+//! The status of a run as it should be: what stood there, what the reconcile found, and what the log says. Pure.
+
+use std::sync::Arc;
+
+use orch_core::engine::RunView;
+use orch_core::id::{Millis, StageName};
+use orch_core::plan::RunPlan;
+use orch_crds::condition::{succeeded, types};
+use orch_crds::status::{PipelineRunStatus, RunPhase, timestamp};
+use orch_crds::view::{StageFacts, fill, set_condition};
+use orch_runner::Exit;
+
+use super::trouble::{condition, stall};
+use super::{Condition, Facts};
+use crate::stages::{StageSet, WorkersState};
+
+/// What is seen of a run that is with an actor.
+pub(super) struct Seen<'a> {
+    pub(super) set: &'a StageSet,
+    pub(super) plan: Option<Arc<RunPlan>>,
+    /// What the actor says; `None` when it does not have the run yet, or has ended.
+    pub(super) view: Option<&'a RunView>,
+    pub(super) workers: WorkersState,
+    /// The condition `TopicsReady` while Kafka is away.
+    pub(super) outage: Option<Condition>,
+    /// The end of an actor that people have to know.
+    pub(super) trouble: Option<Exit>,
+}
+
+/// See the module.
+pub(super) fn compose(
+    written: &PipelineRunStatus,
+    facts: &Facts,
+    seen: Option<&Seen<'_>>,
+    now: Millis,
+) -> PipelineRunStatus {
+    let mut status = written.clone();
+    status.observed_generation = facts.generation.or(status.observed_generation);
+    status.start_offset = facts.start_offset.or(status.start_offset);
+    let trouble = seen.and_then(|seen| seen.trouble.as_ref()).filter(|_| !written.phase.is_final());
+    let outage = seen.and_then(|seen| seen.outage.as_ref()).filter(|_| !written.phase.is_final());
+    for fact in &facts.conditions {
+        let of_exit =
+            seen.zip(trouble).and_then(|(seen, exit)| Condition::of_exit(exit, seen.set.secret.as_deref()));
+        // Kafka is away now; what the reconcile found wrong is newer than the end of an actor, what it found right is not.
+        let of_exit = of_exit.filter(|_| fact.status == "True");
+        let newer = outage.cloned().or(of_exit).filter(|newer| newer.type_ == fact.type_);
+        set(&mut status, newer.unwrap_or_else(|| fact.clone()), now);
+    }
+    if facts.refused {
+        status.phase = RunPhase::Failed;
+        status.completion_time = status.completion_time.or_else(|| timestamp(now));
+        let message = "the graph was refused; see GraphValid";
+        set(&mut status, Condition::new(types::SUCCEEDED, "False", succeeded::GRAPH_INVALID, message), now);
+    }
+    if let Some(seen) = seen
+        && let (Some(plan), Some(view)) = (seen.plan.as_deref(), seen.view)
+    {
+        show(&mut status, seen, (plan, view), now);
+    }
+    let stall = stall(&status, trouble);
+    let was_told = condition(&status, types::STALLED).is_some();
+    // Of a run that waits to be accepted nothing is said.
+    if stall.status == "True" || was_told || seen.is_some_and(|seen| seen.view.is_some()) {
+        set(&mut status, stall, now);
+    }
+    status
+}
+
+/// Shows what the actor and the workers say.
+fn show(status: &mut PipelineRunStatus, seen: &Seen<'_>, (plan, view): (&RunPlan, &RunView), now: Millis) {
+    let stage = |name: &StageName| StageFacts {
+        topic: seen.set.names.ready(name),
+        replicas: seen.workers.stages.get(name).map_or(0, |health| health.wanted),
+    };
+    fill(status, view, plan, stage, now);
+    set(status, seen.workers.condition(), now);
+    if status.phase.is_final() {
+        // An ended run wants no workers of its own; a Pipeline's are no longer this run's concern.
+        status.stages.iter_mut().for_each(|stage| stage.replicas = 0);
+    }
+}
+
+fn set(status: &mut PipelineRunStatus, condition: Condition, now: Millis) {
+    let Condition { type_, status: is, reason, message } = condition;
+    set_condition(&mut status.conditions, (type_, is, reason), &message, now);
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_bus::BusError;
+    use orch_wire::TopicPrefix;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Composes what follows from facts and the end of an actor, and says what stands in two conditions.
+    struct Run {
+        status: PipelineRunStatus,
+        facts: Facts,
+        set: StageSet,
+        outage: Option<Condition>,
+        now: Millis,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let facts = Facts::valid(Some(1), String::new()).with(Condition::topics_are_ready());
+            let run = serde_json::from_value(json!({
+                "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun",
+                "metadata": {"name": "sales", "namespace": "default", "uid": "3f2a91c0"},
+                "spec": {"stages": [{"name": "ingest", "processor": {"simulate": {}}}], "objects": [{"id": "a"}]},
+            }));
+            let set = StageSet::of_run(&run.unwrap(), &TopicPrefix::default()).unwrap();
+            Self { status: PipelineRunStatus::default(), facts, set, outage: None, now: 0 }
+        }
+
+        fn after(&mut self, trouble: Option<Exit>) -> String {
+            self.now += 10_000;
+            let (plan, view, workers) = (None, None, WorkersState::default());
+            let outage = self.outage.clone();
+            let seen = Seen { set: &self.set, plan, view, workers, outage, trouble };
+            self.status = compose(&self.status, &self.facts, Some(&seen), self.now);
+            let text = |type_: &str| {
+                condition(&self.status, type_)
+                    .map_or("-".to_owned(), |c| format!("{}/{}", c.status, c.reason))
+            };
+            format!("{} {}", text(types::TOPICS_READY), text(types::STALLED))
+        }
+    }
+
+    fn denied() -> Exit {
+        Exit::Broken(BusError::Denied("topic a".to_owned()))
+    }
+
+    const FINE: &str = "True/TopicsReady -";
+    const DENIED: &str = "False/KafkaNotAuthorized True/TopicsNotReady";
+
+    #[test]
+    fn the_end_of_an_actor_is_shown_and_taken_back() {
+        let mut run = Run::new();
+        assert_eq!(run.after(None), FINE);
+        assert_eq!(run.after(Some(denied())), DENIED);
+        assert_eq!(run.after(None), "True/TopicsReady False/Moving");
+        assert_eq!(run.after(Some(Exit::Superseded { epoch: 7 })), "True/TopicsReady True/AnotherOperator");
+        assert_eq!(run.after(Some(Exit::Stopped)), "True/TopicsReady False/Moving");
+    }
+
+    #[test]
+    fn what_stays_wrong_keeps_the_time_at_which_it_went_wrong() {
+        let mut run = Run::new();
+        run.after(Some(denied()));
+        let first = run.status.clone();
+        assert_eq!(run.after(Some(denied())), DENIED);
+        assert_eq!(run.status, first, "nothing to write");
+    }
+
+    #[test]
+    fn what_the_reconcile_found_since_is_newer_than_the_end_of_the_actor() {
+        let mut run = Run::new();
+        run.after(Some(denied()));
+        let missing = Condition::of_bus(&BusError::UnknownTopic("a".to_owned()), None);
+        run.facts = Facts::valid(Some(1), String::new()).with(missing);
+        assert_eq!(run.after(Some(denied())), "False/TopicNotFound True/TopicsNotReady");
+    }
+
+    #[test]
+    fn that_kafka_is_away_now_comes_before_all_that_was_found() {
+        let mut run = Run::new();
+        let away = BusError::Unreachable { servers: "a:1".to_owned(), reason: "refused".to_owned() };
+        run.outage = Some(Condition::of_bus(&away, None));
+        assert_eq!(run.after(Some(denied())), "False/KafkaUnreachable True/KafkaUnreachable");
+        run.outage = None;
+        assert_eq!(run.after(None), "True/TopicsReady False/Moving");
+    }
+}
