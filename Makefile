@@ -5,7 +5,7 @@ CACHE := $(or $(ORCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kafka-orchest
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
 .PHONY: help demo test generate fmt lint unit examples charts dockerfile it it-kafka it-api e2e e2e-processes e2e-cluster \
-	cluster-up cluster-down clean-down clean-cache
+	speed cluster-up cluster-down clean-down clean-cache
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -53,6 +53,9 @@ e2e-processes: ## Operator, workers, broker and API server as processes of this 
 
 e2e-cluster: ## The charts and pods in a cluster of its own, which is gone afterwards
 	@scripts/e2e.sh cluster
+
+speed: ## Objects/s through operator and worker, beside a level replay; release builds; GRAPHS=FOLDER of edge lists
+	@scripts/speed.sh
 
 cluster-up: ## A cluster and Kafka on this machine: kind where an engine answers, else a real node (root, Debian)
 	@local/up.sh

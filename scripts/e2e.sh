@@ -16,6 +16,8 @@ processes() {
     local features=orch-e2e/processes-tests,orch-e2e/faults-tests # one build of both
     # They wait more than they work.
     cargo test --locked --workspace --features $features --test processes -- --test-threads 5
+    # By itself: it is a measure.
+    cargo test --locked --workspace --features $features --test speed -- --nocapture
     start_spare_kafka twenty minute
     cargo test --locked --workspace --features $features --test faults -- --nocapture
 }

@@ -88,7 +88,7 @@ fn stop_on_signals() -> io::Result<CancellationToken> {
 fn start_logging(args: &Args) -> Result<(), String> {
     let filter =
         EnvFilter::try_new(&args.log).map_err(|error| format!("ORCH_LOG `{}`: {error}", args.log))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     match args.log_format {
         LogFormat::Json => builder.json().flatten_event(true).init(),
         LogFormat::Text => builder.init(),

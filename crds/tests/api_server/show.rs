@@ -122,6 +122,7 @@ async fn the_status_of_a_pipeline_is_stored_whole() {
         observed_generation: Some(1),
         conditions: types::OF_A_PIPELINE.iter().map(|type_| condition(type_, "Checking")).collect(),
         runs: 2,
+        epoch: Some(3),
         stages: vec![PipelineStageStatus { name: "ingest".to_owned(), topic: "t".to_owned(), replicas: 2 }],
     };
     let status = serde_json::to_value(status).unwrap();

@@ -29,7 +29,7 @@ spec:
 #[tokio::test(flavor = "multi_thread")]
 async fn o8_a_failed_object_blocks_its_descendants_and_nothing_is_left_behind() {
     let setup = Setup::new("o8").await;
-    let _operator = setup.operator("operator");
+    let operator = setup.operator("operator");
     let run = setup.create(SMALL).await;
     let status = setup.end_of("small").await.status.unwrap();
     assert_eq!(status.phase, RunPhase::Failed);
@@ -46,6 +46,7 @@ async fn o8_a_failed_object_blocks_its_descendants_and_nothing_is_left_behind() 
     assert_eq!((story.loaded().len(), story.end("2005", 1)), (3, Some("ObjectFailed")));
     delete_run(&setup.client, &setup.namespace, "small", LIMIT).await;
     assert_eq!(topics(&setup.bootstrap, "o8."), Vec::<String>::new());
+    assert!(!operator.log().contains('\u{1b}'), "colours in a log that is a file");
     setup.kubelet.stop();
 }
 
