@@ -17,6 +17,13 @@ for file in Objets.json examples/*/*.yaml; do
     for name in $names; do validate "$file" --run "$name"; done
 done
 
+# The build of `make demo` has no http processor, and says so.
+refused=$("$TARGET/debug/orch" run - 2>&1 <<< '[{"id": "a", "processor": {"http": {"url": "http://localhost/"}}}]') && die "orch without the feature http runs http"
+case $refused in
+*'needs the processor http, which this build of orch does not have'*) ;;
+*) die "orch without the feature http says: $refused" ;;
+esac
+
 # Manifests in the pages: fenced blocks that begin with an apiVersion.
 pages=$(mktemp -d)
 trap 'rm -rf "$pages"' EXIT

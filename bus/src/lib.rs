@@ -3,6 +3,7 @@
 //! The bus knows topics, partitions, offsets and consumer groups; it knows nothing of graphs or runs.
 
 pub mod memory;
+mod obstacle;
 pub mod progress;
 
 #[cfg(feature = "kafka")]
@@ -16,6 +17,8 @@ use bytes::Bytes;
 use orch_core::id::Millis;
 use thiserror::Error;
 use tokio::sync::mpsc;
+
+pub use obstacle::Obstacle;
 
 /// A record as it was read.
 #[derive(Debug, Clone)]
@@ -138,6 +141,14 @@ pub enum BusError {
 }
 
 impl BusError {
+    /// What keeps us and the broker apart, where that is what went wrong.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match self {
+            Self::Unreachable { reason, .. } => Some(Obstacle::of(reason)),
+            _ => None,
+        }
+    }
+
     /// A bounded word for metrics and reasons.
     pub fn category(&self) -> &'static str {
         match self {

@@ -190,9 +190,20 @@ pub(crate) struct WhyArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub subject: SubjectArgs,
-    /// Print the resource itself.
+    /// Every object, or the resource itself, instead of the summary.
     #[arg(short, long, value_name = "FORMAT")]
-    pub output: Option<ResourceFormat>,
+    pub output: Option<StatusFormat>,
+}
+
+/// What `status` prints instead of its summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// A line for each object.
+    Wide,
+    /// The resource as JSON, as kubectl prints it.
+    Json,
+    /// The resource as YAML.
+    Yaml,
 }
 
 /// Which cluster, and where in it.

@@ -69,8 +69,19 @@ pub(crate) enum CliError {
     Bus {
         /// What was being done.
         doing: String,
+        /// What to do; may be empty.
+        hint: String,
         /// Why it failed.
         source: BusError,
+    },
+    /// There is no usable kubeconfig.
+    #[cfg(feature = "cluster")]
+    #[error("no cluster can be used")]
+    NoCluster {
+        /// What to do.
+        hint: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A Kubernetes API server refused something or did not answer.
     #[cfg(feature = "cluster")]
@@ -104,6 +115,11 @@ impl CliError {
         Self::Broken { problem: problem.into(), hint: hint.into() }
     }
 
+    /// The bus did not do its part.
+    pub(crate) fn bus(doing: impl Into<String>, source: BusError) -> Self {
+        Self::Bus { doing: doing.into(), hint: String::new(), source }
+    }
+
     /// Findings of an input.
     pub(crate) fn refused(input: impl Into<String>, findings: Vec<Finding>) -> Self {
         Self::Refused { input: input.into(), findings }
@@ -112,8 +128,13 @@ impl CliError {
     /// How the program ends because of it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::Refused { .. } | Self::Read { .. } => Exit::Invalid,
+            Self::Usage { .. }
+            | Self::Refused { .. }
+            | Self::Read { .. }
+            | Self::Bus { source: BusError::Config(_), .. } => Exit::Invalid,
             Self::Write { .. } | Self::Bus { .. } | Self::Broken { .. } => Exit::Failed,
+            #[cfg(feature = "cluster")]
+            Self::NoCluster { .. } => Exit::Invalid,
             #[cfg(feature = "cluster")]
             Self::Cluster { .. } => Exit::Failed,
         }
@@ -122,18 +143,15 @@ impl CliError {
     /// What to do about it; empty when the message says it.
     pub(crate) fn hint(&self) -> &str {
         match self {
-            Self::Usage { hint, .. } | Self::Broken { hint, .. } => hint,
+            Self::Usage { hint, .. } | Self::Broken { hint, .. } | Self::Bus { hint, .. } => hint,
             #[cfg(feature = "cluster")]
-            Self::Cluster { hint, .. } => hint,
-            Self::Bus { source: BusError::Unreachable { .. }, .. } => {
-                "check the address, and that the broker runs and advertises an address that this machine reaches"
-            }
+            Self::Cluster { hint, .. } | Self::NoCluster { hint, .. } => hint,
             Self::Refused { findings, .. }
                 if findings.iter().any(|f| f.kind == FindingKind::UnknownDependency) =>
             {
                 "`--undefined assume-loaded` or `--undefined run` sets the policy for this command"
             }
-            Self::Refused { .. } | Self::Read { .. } | Self::Write { .. } | Self::Bus { .. } => "",
+            Self::Refused { .. } | Self::Read { .. } | Self::Write { .. } => "",
         }
     }
 }

@@ -162,7 +162,9 @@ pub(crate) fn parse(file: &str, bytes: &[u8], choice: &ChoiceArgs) -> Result<Inp
             format!("`{file}` holds one graph without a name: there is no PipelineRun `{name}` in it");
         return Err(CliError::usage(problem, "leave --run out"));
     }
-    let read = catalogue::read(file, bytes).map_err(|findings| CliError::refused(file, findings));
+    let read = catalogue::read(file, bytes)
+        .and_then(|read| conversion::check_list(&read.0).map(|()| read))
+        .map_err(|findings| CliError::refused(file, findings));
     let graph = read.map(|(mut spec, warnings)| {
         if let Some(policy) = choice.undefined {
             spec.undefined_dependencies = UndefinedDependencies::from(policy).into();

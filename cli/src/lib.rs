@@ -22,10 +22,14 @@ mod progress;
 mod report;
 mod subject;
 mod table;
+mod wide;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Arguments;
 use crate::printer::Printer;
@@ -35,6 +39,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let printer = Printer::new(arguments.quiet);
     start_log(arguments.verbose);
+    #[cfg(any(feature = "cluster", feature = "http"))]
     // One provider for every TLS client in the process; a second call finds it there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exit = commands::execute(arguments.command, &printer).unwrap_or_else(|error| {
@@ -52,9 +57,10 @@ fn start_log(verbose: u8) {
         1 => "info",
         _ => "debug",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("ORCH_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let given = std::env::var("ORCH_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let targets = given.or_else(|| default.parse().ok()).unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let log = tracing_subscriber::registry().with(targets).with(lines);
     // A second log in the same process is none of our business.
     let _ = log.try_init();
 }

@@ -12,6 +12,9 @@ use crate::printer::Printer;
 /// Where nobody looks at bars, a line is written so often.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Longest name of a stage beside its bar: with it the line fits into 80 columns.
+const MAX_NAME: usize = 24;
+
 /// How far the objects of a stage are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct StageProgress {
@@ -139,7 +142,10 @@ impl Bars {
 }
 
 fn bar(stage: &StageProgress, width: usize) -> ProgressBar {
-    let template = format!("  {{prefix:{width}}}  {{bar:30.green/dim}}  {{pos}}/{{len}}{{msg}}");
+    // A line that is longer than the terminal would not be taken away again: names are cut, and so is the message.
+    let width = width.min(MAX_NAME);
+    let bar = if width > MAX_NAME / 2 { 20 } else { 30 };
+    let template = format!("  {{prefix:{width}!}}  {{bar:{bar}.green/dim}}  {{pos}}/{{len}}{{wide_msg}}");
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::hidden().with_style(style.progress_chars("━━─"));
     bar.set_prefix(stage.name.clone());

@@ -247,14 +247,14 @@ impl Report<'_> {
 }
 
 /// How long the last attempt of an object took.
-fn duration_of(object: &ObjectStatus) -> Option<Millis> {
+pub(crate) fn duration_of(object: &ObjectStatus) -> Option<Millis> {
     let start = parse_timestamp(object.start_time.as_deref()?)?;
     let end = parse_timestamp(object.end_time.as_deref()?)?;
     Some((end - start).max(0))
 }
 
 /// A duration for people; below a second the tenths of [`duration::display`] say too little.
-fn took(ms: Millis) -> String {
+pub(crate) fn took(ms: Millis) -> String {
     if ms < 1_000 { format!("{ms}ms") } else { duration::display(ms) }
 }
 

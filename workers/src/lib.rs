@@ -33,6 +33,7 @@ mod exec_output;
 mod gate;
 mod health;
 mod heartbeat;
+#[cfg(feature = "http")]
 mod http;
 mod in_flight;
 mod membership;
@@ -51,6 +52,7 @@ mod work_loop;
 pub use async_trait::async_trait;
 pub use exec::Exec;
 pub use health::Health;
+#[cfg(feature = "http")]
 pub use http::{Http, HttpProcessor};
 pub use outbox::{Counters, Counts};
 pub use processor::{Outputs, Processor, Progress, WorkFailure};

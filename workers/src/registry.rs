@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::exec::Exec;
+#[cfg(feature = "http")]
 use crate::http::Http;
 use crate::simulate::Simulate;
 use crate::{Processor, Work, WorkFailure};
@@ -67,13 +68,15 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// `simulate`, `exec` and `http`.
+    /// `simulate`, `exec` and, with the feature of that name, `http`.
     pub fn builtin() -> Self {
         let empty = Self { kinds: HashMap::new(), single: None };
-        empty
+        let registry = empty
             .with("simulate", |settings: Simulate| settings.checked())
-            .with("exec", |settings: Exec| settings.checked())
-            .with("http", |settings: Http| settings.checked())
+            .with("exec", |settings: Exec| settings.checked());
+        #[cfg(feature = "http")]
+        let registry = registry.with("http", |settings: Http| settings.checked());
+        registry
     }
 
     /// One processor for every object, whatever the stage or the object asks for.
@@ -185,6 +188,7 @@ mod tests {
             r#"{"simulate":{}}"#,
             r#"{"simulate":{"duration":"500ms","jitter":0.1,"failIds":["2005"],"failureRate":0.5}}"#,
             r#"{"exec":{"command":["/bin/true"],"env":{"A":"b"},"cwd":"/"}}"#,
+            #[cfg(feature = "http")]
             r#"{"http":{"url":"http://localhost:8000/load","headers":{"X-Team":"sales"},"timeout":"30s"}}"#,
         ];
         for text in good {
@@ -198,15 +202,19 @@ mod tests {
             ("junk", "one member"),
             ("{}", "none or several"),
             (r#"{"simulate":{},"exec":{"command":["x"]}}"#, "none or several"),
-            (r#"{"spark":{}}"#, "no processor `spark`; it has exec, http, simulate"),
+            (r#"{"spark":{}}"#, "no processor `spark`; it has exec"),
             (r#"{"simulate":{"duration":"soon"}}"#, "`soon` is no duration"),
             (r#"{"simulate":{"jitter":2}}"#, "jitter"),
             (r#"{"simulate":{"failureRate":-1}}"#, "failureRate"),
             (r#"{"simulate":{"delay":"1s"}}"#, "unknown field `delay`"),
             (r#"{"exec":{"command":[]}}"#, "command is empty"),
             (r#"{"exec":{}}"#, "missing field `command`"),
+            #[cfg(feature = "http")]
             (r#"{"http":{"url":"ftp://x/"}}"#, "neither http://"),
+            #[cfg(feature = "http")]
             (r#"{"http":{"url":"http://x/","headers":{"a b":"c"}}}"#, "header"),
+            #[cfg(not(feature = "http"))]
+            (r#"{"http":{"url":"http://x/"}}"#, "no processor `http`"),
         ];
         for (text, expected) in cases {
             let problem = problem(text);

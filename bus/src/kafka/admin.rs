@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::MetadataTopic;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::{KafkaConfig, refused};
@@ -19,6 +19,8 @@ use crate::{Bounds, BusError, Committed, TopicMismatch, TopicSpec};
 
 /// How long one question may take. A wrong password has to be named within 30 s.
 const ASK: Duration = Duration::from_secs(10);
+/// So often somebody who waits for an answer looks whether the broker refuses us: then there will be none.
+const LOOK_FOR_REFUSAL: Duration = Duration::from_secs(1);
 /// How long a topic may take to appear everywhere, or to go.
 const SETTLE: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -87,11 +89,25 @@ impl Core {
         }
     }
 
-    fn find(&self, topic: &str) -> Result<Option<Found>, BusError> {
-        let metadata = self.client.fetch_metadata(Some(topic), ASK).map_err(|error| {
+    /// What the cluster says of a topic.
+    fn metadata(&self, topic: &str) -> Result<Metadata, BusError> {
+        let deadline = Instant::now() + ASK;
+        loop {
+            let error = match self.client.fetch_metadata(Some(topic), LOOK_FOR_REFUSAL) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => error,
+            };
             self.hear();
-            self.health.explain(&error, topic)
-        })?;
+            let error = self.health.explain(&error, topic);
+            match error.obstacle() {
+                Some(obstacle) if !obstacle.is_refusal() && Instant::now() < deadline => {}
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn find(&self, topic: &str) -> Result<Option<Found>, BusError> {
+        let metadata = self.metadata(topic)?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
             return Ok(None);
         };

@@ -206,7 +206,10 @@ impl KafkaConfig {
 
     /// A client that asks about topics.
     pub(super) fn client(&self) -> ClientConfig {
-        self.with(&[&COMMON])
+        // A listener that wants TLS or a login just closes the connection: this client is asked to say so.
+        let mut config = self.with(&[&COMMON, &[("log.connection.close", "true")]]);
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config
     }
 
     pub(super) fn producer(&self) -> ClientConfig {
@@ -231,6 +234,9 @@ impl KafkaConfig {
 
     /// The user's settings and ours over them.
     fn with(&self, ours: &[&[(&str, &str)]]) -> ClientConfig {
+        // OpenSSL frees its state when the process ends, and crashes the threads of clients that are still connecting.
+        // Whoever starts it first decides: here without that, and every client of ours begins here.
+        openssl_sys::init();
         let mut config = ClientConfig::new();
         config.set("client.id", "kafka-orchestrator");
         for (name, value) in &self.settings {

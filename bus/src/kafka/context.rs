@@ -47,6 +47,18 @@ impl Health {
         }
     }
 
+    /// From a client's log: a listener that wants TLS or a login just closes the connection, and that is no error to
+    /// librdkafka.
+    fn overheard(&self, facility: &str, message: &str) {
+        let Some((said, _)) = message.split_once(" (after ").filter(|_| facility == "FAIL") else { return };
+        if message.contains("in state APIVERSION_QUERY") {
+            let (_, said) = said.split_once("]: ").unwrap_or(("", said));
+            let reason =
+                format!("{said}, before its first answer: security.protocol may not be the listener's");
+            self.heard(&KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), &reason);
+        }
+    }
+
     pub(super) fn is_suspect(&self) -> bool {
         self.state().suspect
     }
@@ -137,6 +149,7 @@ impl ClientContext for Context {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.overheard(facility, message);
         log(level, facility, message);
     }
 }

@@ -22,6 +22,8 @@ const READS: usize = 8;
 /// A connection to one namespace.
 pub(super) struct Cluster {
     pub(super) namespace: String,
+    /// Address of the API server, for messages.
+    server: String,
     pub(super) runs: Api<PipelineRun>,
     pub(super) pipelines: Api<Pipeline>,
     pub(super) config_maps: Api<ConfigMap>,
@@ -39,19 +41,26 @@ impl Cluster {
             None => Config::infer().await.map_err(unusable)?,
         };
         let namespace = args.namespace.as_deref().or(of_file).unwrap_or(&config.default_namespace).to_owned();
+        let server = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(unusable)?;
         Ok(Self {
             runs: Api::namespaced(client.clone(), &namespace),
             pipelines: Api::namespaced(client.clone(), &namespace),
             config_maps: Api::namespaced(client, &namespace),
             namespace,
+            server: server.trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// A call that did not do what it should, with what to do about it.
+    pub(super) fn failed(&self, doing: impl Into<String>, error: kube::Error) -> CliError {
+        errors::of(doing.into(), error, &self.server)
     }
 
     /// A run.
     pub(super) async fn run(&self, name: &str) -> Result<PipelineRun, CliError> {
         let doing = || format!("cannot read the PipelineRun `{name}` of namespace `{}`", self.namespace);
-        self.runs.get(name).await.map_err(|error| errors::of(doing(), error))
+        self.runs.get(name).await.map_err(|error| self.failed(doing(), error))
     }
 
     /// A run with the Pipeline and the ConfigMaps that it names, as far as they are there.
@@ -60,7 +69,7 @@ impl Cluster {
         let pipeline = match &run.spec.pipeline_ref {
             None => None,
             Some(reference) => self.pipelines.get_opt(&reference.name).await.map_err(|error| {
-                errors::of(format!("cannot read the Pipeline `{}`", reference.name), error)
+                self.failed(format!("cannot read the Pipeline `{}`", reference.name), error)
             })?,
         };
         let names: BTreeSet<String> =
@@ -68,7 +77,7 @@ impl Cluster {
         let maps: Vec<Option<ConfigMap>> = futures::stream::iter(names)
             .map(|name| async move {
                 let read = self.config_maps.get_opt(&name).await;
-                read.map_err(|error| errors::of(format!("cannot read the ConfigMap `{name}`"), error))
+                read.map_err(|error| self.failed(format!("cannot read the ConfigMap `{name}`"), error))
             })
             .buffered(READS)
             .try_collect()
@@ -80,13 +89,13 @@ impl Cluster {
     pub(super) async fn patch_run(&self, name: &str, patch: &Value) -> Result<(), CliError> {
         let doing = || format!("cannot change the PipelineRun `{name}` of namespace `{}`", self.namespace);
         let patched = self.runs.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
-        patched.map(|_| ()).map_err(|error| errors::of(doing(), error))
+        patched.map(|_| ()).map_err(|error| self.failed(doing(), error))
     }
 
     /// The first of `NAME-2`, `NAME-3` and so on that no run has.
     pub(super) async fn free_name(&self, name: &str) -> Result<String, CliError> {
         let taken = self.runs.list_metadata(&ListParams::default()).await;
-        let taken = taken.map_err(|error| errors::of("cannot list the PipelineRuns".to_owned(), error))?;
+        let taken = taken.map_err(|error| self.failed("cannot list the PipelineRuns", error))?;
         let taken: BTreeSet<String> = taken.items.into_iter().filter_map(|run| run.metadata.name).collect();
         let numbered = |n: usize| {
             let number = format!("-{n}");
@@ -100,9 +109,10 @@ impl Cluster {
 }
 
 fn unusable(source: impl std::error::Error + Send + Sync + 'static) -> CliError {
-    CliError::Cluster {
-        doing: "no cluster can be used".to_owned(),
-        hint: "set KUBECONFIG, or name one of `kubectl config get-contexts` with --context".to_owned(),
-        source: Box::new(source),
-    }
+    let place = match std::env::var("KUBECONFIG") {
+        Ok(path) if !path.is_empty() => format!("KUBECONFIG is `{path}`"),
+        _ => "KUBECONFIG is not set, so that `~/.kube/config` counts".to_owned(),
+    };
+    let hint = format!("{place}: correct it, or name one of `kubectl config get-contexts` with --context");
+    CliError::NoCluster { hint, source: Box::new(source) }
 }

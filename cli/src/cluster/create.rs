@@ -9,7 +9,7 @@ use orch_crds::PipelineRun;
 use serde_json::json;
 
 use super::client::Cluster;
-use super::{errors, without_server_fields};
+use super::without_server_fields;
 use crate::error::CliError;
 use crate::input::Manifest;
 use crate::printer::Printer;
@@ -64,7 +64,7 @@ async fn create_run(cluster: &Cluster, run: &PipelineRun) -> Result<PipelineRun,
     fresh.metadata.annotations.clone_from(&run.metadata.annotations);
     let doing =
         || format!("cannot create the PipelineRun `{}` in namespace `{}`", run.name_any(), cluster.namespace);
-    cluster.runs.create(&PostParams::default(), &fresh).await.map_err(|error| errors::of(doing(), error))
+    cluster.runs.create(&PostParams::default(), &fresh).await.map_err(|error| cluster.failed(doing(), error))
 }
 
 /// The Pipeline of the file, unless there is one of its name: other runs may be using that.
@@ -81,14 +81,14 @@ async fn pipeline(cluster: &Cluster, manifest: &Manifest, printer: &Printer) -> 
                 .note(&format!("pipeline.{}/{name} is there already and is used as it is", orch_crds::GROUP));
             Ok(())
         }
-        Err(error) => Err(errors::of(format!("cannot create the Pipeline `{name}`"), error)),
+        Err(error) => Err(cluster.failed(format!("cannot create the Pipeline `{name}`"), error)),
     }
 }
 
 /// The ConfigMap as it is in the cluster, and whether it is new. One of the same content is used again.
 async fn config_map(cluster: &Cluster, map: &ConfigMap) -> Result<(ConfigMap, bool), CliError> {
     let name = map.name_any();
-    let failed = |error| errors::of(format!("cannot create the ConfigMap `{name}`"), error);
+    let failed = |error| cluster.failed(format!("cannot create the ConfigMap `{name}`"), error);
     match cluster.config_maps.create(&PostParams::default(), &fresh(map)).await {
         Ok(created) => Ok((created, true)),
         Err(kube::Error::Api(status)) if status.code == 409 => {
@@ -122,7 +122,7 @@ async fn own(cluster: &Cluster, map: &ConfigMap, run: &PipelineRun) -> Result<()
     let patch = json!({"metadata": {"ownerReferences": owners, "resourceVersion": map.resource_version()}});
     let patched = cluster.config_maps.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await;
     patched.map(|_| ()).map_err(|error| {
-        errors::of(format!("the run is created, but the ConfigMap `{name}` does not belong to it"), error)
+        cluster.failed(format!("the run is created, but the ConfigMap `{name}` does not belong to it"), error)
     })
 }
 

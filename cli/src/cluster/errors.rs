@@ -2,18 +2,20 @@
 
 use crate::error::CliError;
 
-/// The error of a call, with what to do about it.
-pub(super) fn of(doing: String, error: kube::Error) -> CliError {
+/// The error of a call to this server, with what to do about it.
+pub(super) fn of(doing: String, error: kube::Error, server: &str) -> CliError {
     let hint = match &error {
-        kube::Error::Api(status) => api_hint(status.code, &status.message),
-        _ => "is the cluster there? `kubectl cluster-info` asks the same server",
+        kube::Error::Api(status) => api_hint(status.code, &status.message).to_owned(),
+        _ => format!(
+            "is the cluster there? Its address is {server}; `kubectl cluster-info` asks the same server"
+        ),
     };
     let source: Box<dyn std::error::Error + Send + Sync> = match error {
         // The server's own sentence, without the debug text around it.
         kube::Error::Api(status) => status.message.clone().into(),
         other => Box::new(other),
     };
-    CliError::Cluster { doing, hint: hint.to_owned(), source }
+    CliError::Cluster { doing, hint, source }
 }
 
 fn api_hint(code: u16, message: &str) -> &'static str {

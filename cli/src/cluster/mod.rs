@@ -5,6 +5,7 @@ mod create;
 mod errors;
 mod follow;
 
+use orch_crds::conversion::check_name;
 use orch_crds::pipeline_run::PipelineRunSpec;
 use orch_crds::status::RunPhase;
 use orch_crds::{Pipeline, PipelineRun};
@@ -43,7 +44,10 @@ pub(crate) fn rerun(args: &RerunArgs, printer: &Printer) -> Result<Exit, CliErro
         let cluster = Cluster::connect(&args.run.cluster, None).await?;
         let earlier = cluster.manifest(&args.run.name).await?;
         let name = match &args.name {
-            Some(name) => name.clone(),
+            Some(name) => match check_name(name) {
+                Some(finding) => return Err(CliError::usage(finding.problem, finding.remedy)),
+                None => name.clone(),
+            },
             None => cluster.free_name(&args.run.name).await?,
         };
         let spec = PipelineRunSpec { cancel: false, ..earlier.run.spec.clone() };

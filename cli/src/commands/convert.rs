@@ -10,6 +10,7 @@ use crate::convert::{manifest, shrink};
 use crate::error::{CliError, Exit};
 use crate::input::{self, Input, Manifest};
 use crate::printer::Printer;
+use crate::report::count;
 
 pub(super) fn execute(args: &ConvertArgs, printer: &Printer) -> Result<Exit, CliError> {
     let input = input::load(&args.input)?;
@@ -24,12 +25,8 @@ pub(super) fn execute(args: &ConvertArgs, printer: &Printer) -> Result<Exit, Cli
             for (name, text) in &documents {
                 write(folder, name, text)?;
             }
-            let what = if documents.len() == 1 { "file" } else { "files" };
-            printer.note(&format!(
-                "{} {what} written; next: kubectl apply -f {}",
-                documents.len(),
-                folder.display()
-            ));
+            let files = count(documents.len() as u32, "file", "files");
+            printer.note(&format!("{files} written; next: kubectl apply -f {}", folder.display()));
         }
     }
     Ok(Exit::Succeeded)

@@ -12,6 +12,7 @@ mod why;
 pub(crate) use convert::resources;
 use orch_crds::PipelineRun;
 use serde::Serialize as _;
+use serde_json::Value;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
 use crate::args::{Command, ResourceFormat};
@@ -39,17 +40,33 @@ pub(crate) fn execute(command: Command, printer: &Printer) -> Result<Exit, CliEr
     }
 }
 
-/// The resource as `kubectl get -o` prints it: keys in alphabetical order, JSON indented by four spaces.
+/// The resource as `kubectl get -o` prints it: keys in alphabetical order, JSON indented by four spaces, no notes of
+/// who wrote which field.
 fn resource_text(run: &PipelineRun, format: ResourceFormat) -> Result<String, CliError> {
     let fault = |problem: String| CliError::broken(format!("the resource cannot be written: {problem}"), "");
-    let value = serde_json::to_value(run).map_err(|error| fault(error.to_string()))?;
+    let mut value = serde_json::to_value(run).map_err(|error| fault(error.to_string()))?;
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
     match format {
         ResourceFormat::Yaml => serde_yaml::to_string(&value).map_err(|error| fault(error.to_string())),
         ResourceFormat::Json => {
             let mut json = Vec::new();
             let mut serializer = Serializer::with_formatter(&mut json, PrettyFormatter::with_indent(b"    "));
             value.serialize(&mut serializer).map_err(|error| fault(error.to_string()))?;
-            Ok(String::from_utf8_lossy(&json).into_owned())
+            Ok(as_go_writes(&String::from_utf8_lossy(&json)))
         }
     }
+}
+
+/// Go writes JSON that can stand in HTML. These characters occur inside of texts only.
+fn as_go_writes(json: &str) -> String {
+    let escapes = [
+        ('<', "\\u003c"),
+        ('>', "\\u003e"),
+        ('&', "\\u0026"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ];
+    escapes.into_iter().fold(json.to_owned(), |json, (from, to)| json.replace(from, to))
 }

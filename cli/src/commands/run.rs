@@ -1,5 +1,6 @@
 //! `orch run FILE`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use orch_core::duration;
@@ -84,7 +85,11 @@ pub(super) fn execute(args: RunArgs, printer: &Printer) -> Result<Exit, CliError
     progress.finish();
     // Clients that block must not keep the program.
     runtime.shutdown_background();
-    local::finished(&mut run, &session.uid, created, &session.plan, &result?);
+    let outcome = result.map_err(|error| match &options.kafka {
+        Some(address) => address.explain(error),
+        None => error,
+    })?;
+    local::finished(&mut run, &session.uid, created, &session.plan, &outcome);
     show(&run, &session.plan, options.output, printer)
 }
 
@@ -103,7 +108,7 @@ fn prepare(input: Input, options: &Options, printer: &Printer) -> Result<(Sessio
     let (plan, warnings) = input::checked(&file, graph)?;
     printer.warnings(&warnings);
     local::check_failing(&options.fail, &plan)?;
-    check_stages(&plan, options.kafka.is_some())?;
+    check_processors(&plan, options.kafka.is_some())?;
     if let Some(ms) = options.timeout_ms {
         run.spec.timeout = Some(format!("{ms}ms").as_str().into());
     }
@@ -125,18 +130,35 @@ fn prepare(input: Input, options: &Options, printer: &Printer) -> Result<(Sessio
     Ok((session, run))
 }
 
-/// Without a broker nobody else's program can take part.
-fn check_stages(plan: &RunPlan, on_broker: bool) -> Result<(), CliError> {
-    match plan.stages.iter().find(|stage| local::is_external(stage)) {
-        Some(stage) if !on_broker => {
-            let problem = format!(
-                "stage `{}` is left to a program of yours (processor external), which cannot reach a run in memory",
-                stage.name
-            );
-            Err(CliError::usage(problem, "run it over a broker: --kafka HOST:PORT"))
+/// What cannot be done here: without a broker nobody else's program can take part, and a small build has fewer
+/// processors.
+fn check_processors(plan: &RunPlan, on_broker: bool) -> Result<(), CliError> {
+    let of_stages = plan.stages.iter().map(|stage| ("stage", stage.name.as_str(), &*stage.processor));
+    let own = plan
+        .objects
+        .iter()
+        .filter_map(|object| Some(("object", object.id.as_str(), object.processor.as_deref()?)));
+    let mut seen = HashSet::new();
+    for (what, name, processor) in of_stages.chain(own).filter(|(.., processor)| seen.insert(*processor)) {
+        match local::missing_kind(processor).as_deref() {
+            None => {}
+            Some("external") if on_broker => {}
+            Some("external") => {
+                let problem = format!(
+                    "{what} `{name}` is left to a program of yours (processor external), which cannot reach a run in memory"
+                );
+                return Err(CliError::usage(problem, "run it over a broker: --kafka HOST:PORT"));
+            }
+            Some(kind) => {
+                let problem = format!(
+                    "{what} `{name}` needs the processor {kind}, which this build of orch does not have"
+                );
+                let hint = "`cargo build --locked -p orch-cli` builds it with all processors";
+                return Err(CliError::usage(problem, hint));
+            }
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 fn show(

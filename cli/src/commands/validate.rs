@@ -11,6 +11,7 @@ use crate::args::InputArgs;
 use crate::error::{CliError, Exit};
 use crate::input;
 use crate::printer::{Paint, Printer, Tone};
+use crate::report::count;
 use crate::table::{Cell, render};
 
 pub(super) fn execute(args: &InputArgs, printer: &Printer) -> Result<Exit, CliError> {
@@ -38,18 +39,22 @@ fn describe(file: &str, name: &str, plan: &RunPlan, paint: Paint) -> String {
         plan.indices().filter(|ix| plan.is_needed(*ix)).map(|ix| plan.graph.dependencies(ix).len()).sum();
     let total = plan.needed_count();
     let mut text = format!(
-        "{file}: {}\n\n  run {name}: {total} objects, {edges} dependencies, depth {}, width {}\n",
+        "{file}: {}\n\n  run {name}: {}, {}, depth {}, width {}\n",
         paint.paint(Tone::Good, "valid"),
+        count(total as u32, "object", "objects"),
+        count(edges as u32, "dependency", "dependencies"),
         widths.len(),
         widths.iter().max().copied().unwrap_or(0),
     );
     let pruned = plan.objects.len() - total;
     if pruned > 0 {
-        let _ = writeln!(text, "  pruned: {pruned} objects, which no target needs");
+        let pruned = count(pruned as u32, "object", "objects");
+        let _ = writeln!(text, "  pruned: {pruned} that no target needs");
     }
     let assumed = plan.objects.iter().filter(|object| object.assumed).count();
     if assumed > 0 {
-        let _ = writeln!(text, "  assumed to be loaded: {assumed} objects, which nobody defines");
+        let assumed = count(assumed as u32, "object", "objects");
+        let _ = writeln!(text, "  assumed to be loaded: {assumed} that nobody defines");
     }
     let mut rows = vec![vec![
         Cell::text("STAGE"),

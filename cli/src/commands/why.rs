@@ -13,6 +13,7 @@ use crate::args::WhyArgs;
 use crate::error::{CliError, Exit};
 use crate::printer::{Paint, Printer, Tone};
 use crate::subject::{self, Subject};
+use crate::wide;
 
 /// Ids that a line names before it counts the rest.
 const NAMED: usize = 8;
@@ -88,12 +89,7 @@ impl<'a> Known<'a> {
         };
         let answer = why(self.plan, &facts, ix);
         let phase = self.phases[ix.usize()];
-        let tone = match phase {
-            ObjectPhase::Loaded => Tone::Good,
-            ObjectPhase::Failed => Tone::Bad,
-            ObjectPhase::Blocked | ObjectPhase::Retrying | ObjectPhase::Cancelled => Tone::Caution,
-            _ => Tone::Strong,
-        };
+        let tone = wide::tone(phase).unwrap_or(Tone::Strong);
         let stage = self.plan.stage_of(ix).name.as_str();
         let mut text = format!("{} ({stage}): {}\n", self.title(ix), paint.paint(tone, phase.as_str()));
         let _ = writeln!(text, "{}", answer.message);
@@ -118,8 +114,11 @@ impl<'a> Known<'a> {
                 rows.push(("log", line.to_owned()));
             }
         }
-        text.push('\n');
-        for (head, row) in rows.iter().filter(|(_, row)| !row.is_empty()) {
+        rows.retain(|(_, row)| !row.is_empty());
+        if !rows.is_empty() {
+            text.push('\n');
+        }
+        for (head, row) in &rows {
             let _ = writeln!(text, "  {head:9}  {row}");
         }
     }

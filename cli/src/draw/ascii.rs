@@ -18,8 +18,13 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
     let levels = drawing.levels();
     let objects: usize = levels.iter().map(Vec::len).sum();
     let edges = drawing.edges().count();
-    let mut text =
-        format!("{}: {objects} objects, {edges} dependencies, {} levels\n", drawing.name, levels.len());
+    let mut text = format!(
+        "{}: {}, {}, {}\n",
+        drawing.name,
+        count(objects as u32, "object", "objects"),
+        count(edges as u32, "dependency", "dependencies"),
+        count(levels.len() as u32, "level", "levels")
+    );
     if objects > READABLE {
         let _ = writeln!(
             text,
@@ -29,11 +34,15 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
             let _ = writeln!(text, "level {}: {}", n + 1, count(level.len() as u32, "object", "objects"));
         }
         if levels.len() > LEVELS {
-            let _ = writeln!(text, "and {} more levels", levels.len() - LEVELS);
+            let more = (levels.len() - LEVELS) as u32;
+            let _ = writeln!(text, "and {}", count(more, "more level", "more levels"));
         }
         return text;
     }
-    let title = |ix| format!("{} {}", drawing.id(ix), drawing.label(ix));
+    let title = |ix| match drawing.name(ix) {
+        Some(name) => format!("{} {name}", drawing.id(ix)),
+        None => drawing.id(ix).to_owned(),
+    };
     let width = drawing.nodes().map(|ix| title(ix).chars().count()).max().unwrap_or(0);
     let stages = drawing.nodes().map(|ix| drawing.stage(ix).len()).max().unwrap_or(0);
     for (n, level) in levels.iter().enumerate() {

@@ -63,6 +63,11 @@ impl<'p> Drawing<'p> {
         self.plan.label(ix)
     }
 
+    /// The name that the user gave it; a label is there always.
+    fn name(&self, ix: ObjectIx) -> Option<&str> {
+        self.plan.object(ix).name.as_deref()
+    }
+
     fn stage(&self, ix: ObjectIx) -> &str {
         self.plan.stage_of(ix).name.as_str()
     }

@@ -1,10 +1,10 @@
 //! The bus of a local run: memory, or a real broker.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use orch_bus::Bus;
 use orch_bus::memory::MemoryBus;
+use orch_bus::{Bus, Obstacle};
 
 use crate::error::CliError;
 
@@ -17,6 +17,60 @@ pub(crate) struct KafkaAddress {
     pub folder: Option<PathBuf>,
 }
 
+impl KafkaAddress {
+    /// The error with what to do about it, where the broker is the cause.
+    pub(crate) fn explain(&self, error: CliError) -> CliError {
+        match error {
+            CliError::Bus { doing, source, .. } => {
+                let hint = source.obstacle().map(|obstacle| hint(obstacle, self.folder.as_deref()));
+                CliError::Bus { doing, hint: hint.unwrap_or_default(), source }
+            }
+            other => other,
+        }
+    }
+}
+
+/// What is set wrong, and where.
+fn hint(obstacle: Obstacle, folder: Option<&Path>) -> String {
+    let Some(folder) = folder else { return without_settings(obstacle).to_owned() };
+    let file = |name: &str| format!("`{}`", folder.join(name).display());
+    let properties = file("client.properties");
+    match obstacle {
+        Obstacle::Login => {
+            format!("correct sasl.username, sasl.password and sasl.mechanism in {properties}")
+        }
+        Obstacle::BrokerCertificate => format!(
+            "{} has to hold the authority that signed the broker's certificate, and the certificate has to name the \
+             host that --kafka names",
+            file("ca.crt")
+        ),
+        Obstacle::ClientCertificate => format!(
+            "the broker does not take the certificate in {}: it may be missing, expired, or of an authority that the \
+             broker does not know",
+            file("tls.crt")
+        ),
+        Obstacle::Protocol => format!(
+            "security.protocol in {properties} has to be that of the broker's listener: PLAINTEXT, SSL, \
+             SASL_PLAINTEXT or SASL_SSL"
+        ),
+        Obstacle::Name | Obstacle::Silence => without_settings(obstacle).to_owned(),
+    }
+}
+
+fn without_settings(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::Name => {
+            "the host has no address on this machine: correct --kafka, or what the broker advertises (advertised.listeners)"
+        }
+        Obstacle::Silence => {
+            "check the address, and that the broker runs and advertises an address that this machine reaches"
+        }
+        Obstacle::Login | Obstacle::BrokerCertificate | Obstacle::ClientCertificate | Obstacle::Protocol => {
+            "the listener seems to want TLS or a login: --kafka-config DIR names a folder with client.properties"
+        }
+    }
+}
+
 /// Memory, unless there is an address.
 pub(crate) fn connect(kafka: Option<&KafkaAddress>) -> Result<Arc<dyn Bus>, CliError> {
     match kafka {
@@ -27,8 +81,14 @@ pub(crate) fn connect(kafka: Option<&KafkaAddress>) -> Result<Arc<dyn Bus>, CliE
 
 #[cfg(feature = "kafka")]
 fn broker(address: &KafkaAddress) -> Result<Arc<dyn Bus>, CliError> {
-    use orch_bus::kafka::{KafkaBus, KafkaConfig};
-    let failed = |source| CliError::Bus { doing: format!("cannot use Kafka at {}", address.servers), source };
+    use orch_bus::kafka::{CLIENT_PROPERTIES, KafkaBus, KafkaConfig};
+    let failed = |source| CliError::bus(format!("cannot use Kafka at {}", address.servers), source);
+    if let Some(folder) = &address.folder
+        && !folder.join(CLIENT_PROPERTIES).is_file()
+    {
+        let problem = format!("--kafka-config {}: there is no {CLIENT_PROPERTIES} in it", folder.display());
+        return Err(CliError::usage(problem, "it holds librdkafka's settings, one `name=value` a line"));
+    }
     let config = KafkaConfig::load(address.folder.as_deref(), Some(&address.servers)).map_err(failed)?;
     Ok(Arc::new(KafkaBus::new(config).map_err(failed)?))
 }

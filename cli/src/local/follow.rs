@@ -88,7 +88,7 @@ fn worker_error(ended: Result<(String, Result<(), BusError>), JoinError>) -> Opt
     match ended {
         Ok((_, Ok(()))) => None,
         Ok((stage, Err(source))) => {
-            Some(CliError::Bus { doing: format!("the worker of stage `{stage}` cannot go on"), source })
+            Some(CliError::bus(format!("the worker of stage `{stage}` cannot go on"), source))
         }
         Err(error) => Some(CliError::broken(format!("a worker ended: {error}"), "")),
     }

@@ -12,7 +12,7 @@ mod topics;
 pub(crate) use adjust::{check_failing, fail};
 pub(crate) use bus::{KafkaAddress, connect};
 pub(crate) use resource::finished;
-pub(crate) use session::{Session, is_external, run};
+pub(crate) use session::{Session, missing_kind, run};
 
 use std::hash::{BuildHasher as _, Hasher as _};
 

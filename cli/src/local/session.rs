@@ -9,7 +9,7 @@ use orch_core::id::RunUid;
 use orch_core::plan::{RunPlan, StagePlan};
 use orch_runner::{Exit, Notice, Outlets, PipelineHandle, PipelineSettings, RunSettings};
 use orch_wire::TopicNames;
-use orch_workers::{Registry, Settings, Worker};
+use orch_workers::{InvalidProcessor, Registry, Settings, Worker};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +61,7 @@ pub(crate) async fn run(
     let specs = topics::specs(&names, &session.plan);
     let failed = |doing: &str| {
         let doing = format!("{doing} {names}");
-        move |source| CliError::Bus { doing, source }
+        move |source| CliError::bus(doing, source)
     };
     bus.ensure_topics(&specs, true).await.map_err(failed("cannot create the topics"))?;
     let result = with_topics(&bus, session, &names, progress).await;
@@ -102,7 +102,7 @@ async fn begin(
     let outlets = Outlets { stats: Arc::default(), notices };
     let handle = PipelineHandle::start(bus.clone(), settings, vec![run], outlets)
         .await
-        .map_err(|source| CliError::Bus { doing: "the run cannot begin".to_owned(), source })?;
+        .map_err(|source| CliError::bus("the run cannot begin", source))?;
     Ok((handle, heard))
 }
 
@@ -127,9 +127,7 @@ async fn with_topics(
     while workers.join_next().await.is_some() {}
     let exit = handle.stop().await;
     ended.map_err(|ending| match (ending, exit) {
-        (Ending::ActorEnded, Exit::Broken(source)) => {
-            CliError::Bus { doing: "the run cannot go on".to_owned(), source }
-        }
+        (Ending::ActorEnded, Exit::Broken(source)) => CliError::bus("the run cannot go on", source),
         (Ending::ActorEnded, Exit::Superseded { epoch }) => {
             CliError::broken(format!("another program leads the topics of this run (term {epoch})"), "")
         }
@@ -174,6 +172,14 @@ fn start_workers(
         workers.spawn(async move { (name, worker.run(shutdown).await) });
     }
     workers
+}
+
+/// The kind of a processor that no worker in this process has, such as `external`.
+pub(crate) fn missing_kind(processor: &str) -> Option<String> {
+    match Registry::builtin().for_stage(processor).stage_problem() {
+        Some(InvalidProcessor::Unknown { kind, .. }) => Some(kind.clone()),
+        _ => None,
+    }
 }
 
 /// Whether somebody else's program does the work of the stage.

@@ -144,3 +144,38 @@ fn two_hundred_thousand_objects_are_checked_within_seconds() {
     assert!(said.out.contains("200000 objects, "), "{}", said.out);
     assert!(took < 10.0, "{took}");
 }
+
+#[test]
+fn a_processor_of_a_list_was_dropped_without_a_word() {
+    let text = r#"[{"id":"a","processor":{"spark":{}}},{"id":"b","processor":{"simulate":{"duraton":"1s"}}},
+        {"id":"c","processor":{"simulate":{"duration":"soon"}}}]"#;
+    assert_said!(orch_on("convert", "list.json", text, &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: `list.json` is refused: 3 findings
+
+      list.json[0].processor.spark: nobody knows this field
+      list.json[1].processor.simulate.duraton: nobody knows this field
+      list.json[2].processor.simulate.duration: `soon` is no duration: write numbers with ms, s, m or h, such as 500ms, 1.5s or 2h30m
+    "#);
+}
+
+#[test]
+fn one_of_everything_is_counted_as_one() {
+    let graph = orch_on("graph", "one.json", r#"[{"id":"a"},{"id":"b","dependsOn":["a"]}]"#, &[]);
+    assert_said!(graph, @r#"
+    exit status 0
+    ---- stdout
+    one: 2 objects, 1 dependency, 2 levels
+
+    level 1
+      a  work
+
+    level 2
+      b  work  <- a
+    ---- stderr
+    "#);
+    let valid = orch_on("validate", "one.json", r#"[{"id":"a"}]"#, &[]);
+    assert!(valid.out.contains("run one: 1 object, 0 dependencies, depth 1, width 1"), "{}", valid.out);
+}

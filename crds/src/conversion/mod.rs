@@ -16,6 +16,7 @@ use crate::pipeline::{DeletionPolicy, PipelineSpec};
 use crate::pipeline_run::{FailurePolicy, PipelineRunSpec, TargetsSpec, UndefinedDependencies};
 use crate::stage::StageSpec;
 use checks::Checks;
+pub use objects::check_list;
 
 /// Longest name of a PipelineRun or Pipeline.
 pub const MAX_NAME: usize = 48;

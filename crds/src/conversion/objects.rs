@@ -45,6 +45,13 @@ pub(super) fn add_chunk(chunk: &Chunk, spec: &mut RunSpec, checks: &mut Checks) 
     }
 }
 
+/// What is wrong with the processors that the objects of a list have of their own: it was seen by no schema.
+pub fn check_list(spec: &RunSpec) -> Result<(), Vec<Finding>> {
+    let mut checks = Checks::default();
+    check_processors(spec, 0, &mut checks);
+    checks.finish(())
+}
+
 /// The core keeps processors as text; those of a chunk were seen by no schema.
 fn check_processors(spec: &RunSpec, from: usize, checks: &mut Checks) {
     for object in &spec.objects[from..] {

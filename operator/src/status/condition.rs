@@ -1,6 +1,6 @@
 //! Conditions as facts, before they stand in a status.
 
-use orch_bus::{BusError, TopicMismatch};
+use orch_bus::{BusError, Obstacle, TopicMismatch};
 use orch_crds::condition::{topics_ready, types};
 use orch_runner::Exit;
 
@@ -36,7 +36,7 @@ impl Condition {
             |name| format!("the Secret `{name}`"),
         );
         let (reason, remedy) = match error {
-            BusError::Unreachable { reason, .. } if is_refusal(reason) => (
+            BusError::Unreachable { .. } if error.obstacle().is_some_and(Obstacle::is_refusal) => (
                 topics_ready::KAFKA_AUTHENTICATION_FAILED,
                 format!("; correct user, password or certificates in {place}"),
             ),
@@ -74,11 +74,4 @@ impl Condition {
             Exit::Stopped | Exit::Superseded { .. } => None,
         }
     }
-}
-
-/// librdkafka has no code for "the broker knows you not": its texts do.
-fn is_refusal(reason: &str) -> bool {
-    ["authentication", "Authentication", "certificate", "credentials", "SSL handshake"]
-        .iter()
-        .any(|word| reason.contains(word))
 }

@@ -12,6 +12,7 @@
 
 mod exec;
 mod flow;
+#[cfg(feature = "http")]
 mod http;
 mod order;
 mod spy;
