@@ -183,7 +183,7 @@ pub struct ObjectStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = MAX_WORKER))]
     pub worker: Option<String>,
-    /// When the newest attempt started.
+    /// When the work of the newest attempt began; where its worker does not say, when it could begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time")]
     pub start_time: Option<String>,

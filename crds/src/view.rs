@@ -80,15 +80,26 @@ fn fit(status: &mut PipelineRunStatus) {
         |status| status.failures.iter_mut().for_each(|failure| failure.log_tail = None),
         |status| status.objects.clear(),
     ];
-    // A status always serialises: texts, numbers and lists.
-    let fits = |status: &PipelineRunStatus| {
-        serde_json::to_vec(status).is_ok_and(|json| json.len() <= MAX_STATUS_BYTES)
-    };
     for step in steps {
-        if fits(status) {
+        // It always serialises (texts, numbers and lists), unless there is no room for it.
+        if serde_json::to_writer(Room(MAX_STATUS_BYTES), status).is_ok() {
             return;
         }
         step(status);
+    }
+}
+
+/// Takes so many bytes and keeps none: whether something fits costs no copy of it.
+struct Room(usize);
+
+impl std::io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

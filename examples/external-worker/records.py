@@ -110,21 +110,20 @@ class Answers:
         self._progress_count += 1
         return self._answer("ObjectProgress", suffix=f"/{self._progress_count}", progress=progress, message=message)
 
-    def loaded(self, outputs=None):
+    def loaded(self, outputs=None, elapsed_ms=None):
         outputs = outputs or {}
         size = len(json.dumps(outputs, ensure_ascii=False).encode("utf-8", "replace"))
         if size > MAX_OUTPUTS_BYTES:
             raise ValueError(f"outputs are {size} bytes of JSON, more than {MAX_OUTPUTS_BYTES}")
-        return self._answer("ObjectLoaded", outputs=outputs)
+        return self._answer("ObjectLoaded", elapsed_ms=elapsed_ms, outputs=outputs)
 
-    def failed(self, reason, error, retryable, retry_after=None, log_tail=None):
+    def failed(self, reason, error, retryable, retry_after=None, log_tail=None, elapsed_ms=None):
         """`error` is never empty: it is what a person reads in the status. `retry_after` is a duration such as "30s"."""
         if log_tail is not None:
             log_tail = log_tail.encode("utf-8", "replace")[-MAX_LOG_TAIL_BYTES:].decode("utf-8", "ignore")
         error = error or reason
-        return self._answer(
-            "ObjectFailed", {"error": error}, reason=reason, error=error, retryable=retryable, retry_after=retry_after, log_tail=log_tail
-        )
+        members = {"reason": reason, "error": error, "retryable": retryable, "retry_after": retry_after}
+        return self._answer("ObjectFailed", {"error": error}, elapsed_ms=elapsed_ms, log_tail=log_tail, **members)
 
     def _answer(self, event_type, meta=None, suffix="", **members):
         ready, worker = self._ready, self._worker

@@ -83,6 +83,10 @@ class AnswerRecords(unittest.TestCase):
         outputs = {"rows": 241, "path": "standardized/projects"}
         self.assert_golden("loaded", answers("2026-11-21T08:00:20.500+00:00").loaded(outputs))
 
+    def test_loaded_after_so_long(self):
+        outputs = {"rows": 241, "path": "standardized/projects"}
+        self.assert_golden("loaded_elapsed", answers("2026-11-21T08:00:20.500+00:00").loaded(outputs, 20177))
+
     def test_failed(self):
         error = "column «durée» is missing"
         self.assert_golden(

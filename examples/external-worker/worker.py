@@ -44,6 +44,11 @@ class Stopped(Exception):
     """The run was cancelled with CancelledNow while its object was in work."""
 
 
+def elapsed_ms(begun):
+    """How long the work took: the time in the queue is no part of it."""
+    return int((time.monotonic() - begun) * 1000)
+
+
 def setting(name):
     return os.environ.get(name) or sys.exit(f"{name} is not set")
 
@@ -176,9 +181,10 @@ class Worker:
             return
         answers = Answers(ready, self._name)
         topic = ready.reply_topic or self._events_topic
+        begun = time.monotonic()
         try:
             outputs = work(ready, self._beat(ready, answers, topic))
-            answer = answers.loaded(outputs)
+            answer = answers.loaded(outputs, elapsed_ms(begun))
         except Stopped:
             log.info("stopped object %s of run %s", ready.object_id, ready.run_uid)
             return  # The run has ended: nobody waits for an answer.
@@ -186,7 +192,7 @@ class Worker:
             raise  # Not the object's fault. Nothing is committed, so the object comes again.
         except Exception as error:  # The boundary to code that is not ours.
             text = f"{type(error).__name__}: {error}"
-            answer = answers.failed("WorkerError", text, not isinstance(error, GivesUp), log_tail=traceback.format_exc())
+            answer = answers.failed("WorkerError", text, not isinstance(error, GivesUp), None, traceback.format_exc(), elapsed_ms(begun))
         self._send(topic, answer)
         log.info("%s attempt %d: %s", ready.object_id, ready.attempt, answer[1]["ce_type"])
 

@@ -140,6 +140,7 @@ impl Worker {
             stage: Some(ready.stage),
             attempt: ready.attempt,
             worker: "speed".into(),
+            elapsed_ms: None,
             kind: AnswerKind::Loaded { outputs: None },
         };
         let now = now_ms();

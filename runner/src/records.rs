@@ -59,12 +59,12 @@ fn answer_event(state: &RunState, answer: Answer<'_>) -> Result<Event, Refused> 
     if answer.stage.as_deref().is_some_and(|name| name != stage.as_str()) {
         return Err(Refused::WrongStage);
     }
-    let (attempt, worker) = (answer.attempt, Box::from(answer.worker));
+    let (attempt, worker, elapsed) = (answer.attempt, Box::from(answer.worker), answer.elapsed_ms);
     Ok(match answer.kind {
         AnswerKind::Started => Event::Started { object, attempt, worker },
         AnswerKind::Progress { .. } => Event::Progress { object, attempt, worker },
         AnswerKind::Loaded { outputs } => {
-            Event::Loaded { object, attempt, worker, outputs: outputs.map(Box::from) }
+            Event::Loaded { object, attempt, worker, elapsed, outputs: outputs.map(Box::from) }
         }
         AnswerKind::Failed { reason, error, retryable, retry_after_ms, log_tail } => {
             let failure = Failure {
@@ -74,7 +74,7 @@ fn answer_event(state: &RunState, answer: Answer<'_>) -> Result<Event, Refused> 
                 retry_after_ms,
                 log_tail: log_tail.map(Box::from),
             };
-            Event::Failed { object, attempt, worker, failure: Box::new(failure) }
+            Event::Failed { object, attempt, worker, elapsed, failure: Box::new(failure) }
         }
     })
 }

@@ -26,6 +26,8 @@ pub struct Answer<'a> {
     pub attempt: Attempt,
     /// Name of the worker; empty where an outsider gave none.
     pub worker: Cow<'a, str>,
+    /// How long the attempt has been at work, without the time in the queue; outsiders may leave it out.
+    pub elapsed_ms: Option<Millis>,
     /// What it says.
     pub kind: AnswerKind<'a>,
 }
@@ -159,6 +161,7 @@ struct Flat<'a> {
     epoch: Option<Epoch>,
     #[serde(borrow)]
     worker: Option<Text<'a>>,
+    elapsed_ms: Option<u64>,
     progress: Option<f64>,
     #[serde(borrow)]
     message: Option<Text<'a>>,
@@ -276,6 +279,7 @@ fn decode_answer<'a>(key: &'a [u8], flat: Flat<'a>) -> Result<EventsRecord<'a>, 
         stage: flat.stage.map(|text| text.0),
         attempt,
         worker,
+        elapsed_ms: flat.elapsed_ms.map(|ms| Millis::try_from(ms).unwrap_or(Millis::MAX)),
         kind,
     }))
 }
@@ -330,6 +334,8 @@ struct AnswerJson<'a> {
     attempt: Attempt,
     worker: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed_ms: Option<Millis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
@@ -382,6 +388,7 @@ impl Answer<'_> {
             stage: self.stage.as_deref(),
             attempt: self.attempt,
             worker: &self.worker,
+            elapsed_ms: self.elapsed_ms,
             progress: None,
             message: None,
             outputs: None,

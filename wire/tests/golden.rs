@@ -134,7 +134,7 @@ fn answer(golden: &Golden) -> Answer<'static> {
 
 #[test]
 fn answers_are_read_and_written_again() {
-    for name in ["started.json", "progress.json", "loaded.json", "failed.json"] {
+    for name in ["started.json", "progress.json", "loaded.json", "loaded_elapsed.json", "failed.json"] {
         let golden = Golden::read(name);
         let answer = answer(&golden);
         assert_eq!((answer.run_uid.as_ref(), answer.worker.as_ref()), (UID, WORKER), "{name}");
@@ -159,6 +159,12 @@ fn a_failure_says_why() {
     assert_eq!((reason.as_ref(), error.as_ref()), ("WorkerError", "column «durée» is missing"));
     assert_eq!((retryable, retry_after_ms), (true, Some(30_000)));
     assert!(log_tail.unwrap().starts_with("reading"));
+}
+
+#[test]
+fn an_answer_says_how_long_the_work_took_or_nothing() {
+    assert_eq!(answer(&Golden::read("loaded_elapsed.json")).elapsed_ms, Some(20_177));
+    assert_eq!(answer(&Golden::read("loaded.json")).elapsed_ms, None);
 }
 
 #[test]

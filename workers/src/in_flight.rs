@@ -25,6 +25,7 @@ pub(crate) struct Running {
     /// Where it stands again, after a take-over that published it once more.
     pub(crate) more_places: Vec<Place>,
     pub(crate) progress: Progress,
+    pub(crate) began: Instant,
     pub(crate) pulse: Pulse,
     pub(crate) task: AbortHandle,
 }

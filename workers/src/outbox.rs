@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use orch_bus::{Outgoing, Producer, Undelivered};
@@ -17,6 +17,14 @@ use crate::{Outputs, Work, WorkFailure};
 
 /// What came of an attempt.
 pub(crate) type Outcome = Result<Outputs, WorkFailure>;
+
+/// An attempt that is over.
+pub(crate) struct Done {
+    pub(crate) work: Work,
+    pub(crate) outcome: Outcome,
+    /// How long it worked.
+    pub(crate) elapsed: Duration,
+}
 
 /// Token of records that nobody waits for.
 const SIGN: u64 = u64::MAX;
@@ -87,8 +95,7 @@ impl Counters {
 
 /// An answer that is not acknowledged yet. Kept whole, so that it can be sent again.
 struct Waiting {
-    work: Work,
-    outcome: Outcome,
+    done: Done,
     place: Place,
     more_places: Vec<Place>,
 }
@@ -127,21 +134,22 @@ impl Outbox {
 
     /// Puts `ObjectStarted` or `ObjectProgress` into the batch.
     pub(crate) fn sign(&mut self, work: &Work, kind: AnswerKind<'_>) {
-        self.put(work, kind, SIGN);
+        self.put(work, None, kind, SIGN);
     }
 
     /// Puts the answer to an attempt into the batch. The record at `place`, and those at `more_places`, are finished
     /// when it is acknowledged.
-    pub(crate) fn answer(&mut self, work: Work, outcome: Outcome, place: Place, more_places: Vec<Place>) {
+    pub(crate) fn answer(&mut self, done: Done, place: Place, more_places: Vec<Place>) {
+        let Done { work, outcome, .. } = &done;
         let counter = if outcome.is_ok() { &self.counters.0.loaded } else { &self.counters.0.failed };
         counter.fetch_add(1, Ordering::Relaxed);
-        match &outcome {
+        match outcome {
             Ok(_) => debug!(run = work.run(), object = %work.object(), attempt = work.attempt(), "loaded"),
             Err(failure) => {
                 debug!(run = work.run(), object = %work.object(), attempt = work.attempt(), error = %failure, "failed");
             }
         }
-        let waiting = Waiting { work, outcome, place, more_places };
+        let waiting = Waiting { done, place, more_places };
         self.put_answer(&waiting);
         self.waiting.insert(place.token(), waiting);
     }
@@ -193,7 +201,7 @@ impl Outbox {
     pub(crate) fn retry(&mut self, gate: &Gate, mut finish: impl FnMut(Place)) {
         for token in std::mem::take(&mut self.refused) {
             let Some(waiting) = self.waiting.remove(&token) else { continue };
-            if gate.verdict(waiting.work.run_uid()) == Verdict::Start {
+            if gate.verdict(waiting.done.work.run_uid()) == Verdict::Start {
                 self.put_answer(&waiting);
                 self.waiting.insert(token, waiting);
             } else {
@@ -205,14 +213,16 @@ impl Outbox {
     }
 
     fn put_answer(&mut self, waiting: &Waiting) {
-        let kind = match &waiting.outcome {
+        let Done { work, outcome, elapsed } = &waiting.done;
+        let kind = match outcome {
             Ok(outputs) => AnswerKind::Loaded { outputs: outputs.json().map(Into::into) },
             Err(failure) => failed(failure),
         };
-        self.put(&waiting.work, kind, waiting.place.token());
+        let elapsed = Millis::try_from(elapsed.as_millis()).unwrap_or(Millis::MAX);
+        self.put(work, Some(elapsed), kind, waiting.place.token());
     }
 
-    fn put(&mut self, work: &Work, kind: AnswerKind<'_>, token: u64) {
+    fn put(&mut self, work: &Work, elapsed_ms: Option<Millis>, kind: AnswerKind<'_>, token: u64) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as Millis;
         let answer = Answer {
             run_uid: work.run_uid().as_str().into(),
@@ -220,6 +230,7 @@ impl Outbox {
             stage: Some(work.stage().into()),
             attempt: work.attempt(),
             worker: self.worker.as_str().into(),
+            elapsed_ms,
             kind,
         };
         let value = match answer.encode(work.run(), now) {
@@ -229,6 +240,7 @@ impl Outbox {
                 error!(run = work.run(), object = %work.object(), %error, "an answer could not be written");
                 return self.put(
                     work,
+                    elapsed_ms,
                     failed(&WorkFailure::terminal("InvalidOutputs", error.to_string())),
                     token,
                 );

@@ -20,7 +20,7 @@ use crate::health::Health;
 use crate::heartbeat::{Due, Pulse};
 use crate::in_flight::{Ended, InFlight, Report, Running, attempt, attempt_now};
 use crate::membership::Membership;
-use crate::outbox::{Counters, Outbox, Place};
+use crate::outbox::{Counters, Done, Outbox, Outcome, Place};
 use crate::{Processors, Progress, Settings, Work, WorkFailure};
 
 /// How often answers that the bus gave up are sent again.
@@ -277,24 +277,29 @@ impl WorkLoop {
         debug!(run = work.run(), object = %work.object(), attempt = work.attempt(), "started");
         let processor = match self.processors.of(&work) {
             Ok(processor) => processor,
-            Err(failure) => return self.outbox.answer(work, Err(failure), place, Vec::new()),
+            Err(failure) => {
+                return self.outbox.answer(at_once(work, Err(failure)), place, Vec::new());
+            }
         };
         if let Some(outcome) = attempt_now(&**processor, &work) {
-            return self.outbox.answer(work, outcome, place, Vec::new());
+            return self.outbox.answer(at_once(work, outcome), place, Vec::new());
         }
         let id = self.in_flight.next_id();
         let progress = Progress::default();
         let report = Report::new(id, self.ended.0.clone(), slot);
         let task =
             tokio::spawn(attempt(processor.clone(), work.clone(), progress.clone(), report)).abort_handle();
-        let pulse = Pulse::new(Instant::now(), work.heartbeat(), work.run_timeout());
-        self.in_flight.insert(id, Running { work, place, more_places: Vec::new(), progress, pulse, task });
+        let began = Instant::now();
+        let pulse = Pulse::new(began, work.heartbeat(), work.run_timeout());
+        let more_places = Vec::new();
+        self.in_flight.insert(id, Running { work, place, more_places, progress, began, pulse, task });
     }
 
     fn ended(&mut self, ended: Ended) {
         let Some(running) = self.in_flight.remove(ended.id) else { return };
         let outcome = ended.outcome.unwrap_or_else(|| Err(stopped(&running)));
-        self.outbox.answer(running.work, outcome, running.place, running.more_places);
+        let done = Done { work: running.work, outcome, elapsed: running.began.elapsed() };
+        self.outbox.answer(done, running.place, running.more_places);
     }
 
     fn time(&mut self, now: Instant) {
@@ -324,6 +329,11 @@ impl WorkLoop {
             }
         }
     }
+}
+
+/// Work that took less than anybody would measure.
+fn at_once(work: Work, outcome: Outcome) -> Done {
+    Done { work, outcome, elapsed: Duration::ZERO }
 }
 
 /// The failure of an attempt that was stopped.

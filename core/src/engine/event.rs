@@ -52,6 +52,8 @@ pub enum Event {
         attempt: Attempt,
         /// Who ran it.
         worker: Box<str>,
+        /// How long it worked, where it says so.
+        elapsed: Option<Millis>,
         /// What the children get, as JSON text.
         outputs: Option<Box<str>>,
     },
@@ -63,6 +65,8 @@ pub enum Event {
         attempt: Attempt,
         /// Who ran it.
         worker: Box<str>,
+        /// How long it worked, where it says so.
+        elapsed: Option<Millis>,
         /// What it said.
         failure: Box<Failure>,
     },

@@ -71,18 +71,20 @@ impl RunState {
             Event::Progress { object, attempt, worker } => {
                 self.sign_of_life(*object, *attempt, worker, time)?;
             }
-            Event::Loaded { object, attempt, worker, outputs } => {
+            Event::Loaded { object, attempt, worker, elapsed, outputs } => {
                 self.current(*object, *attempt)?;
                 self.saw(*object, worker, time);
+                self.worked(*object, *elapsed, time);
                 if let Some(outputs) = outputs {
                     self.outputs.insert(*object, outputs.clone());
                 }
                 self.end(*object, Phase::Loaded, changes);
                 self.release_dependants(*object, time, changes);
             }
-            Event::Failed { object, attempt, worker, failure } => {
+            Event::Failed { object, attempt, worker, elapsed, failure } => {
                 self.current(*object, *attempt)?;
                 self.saw(*object, worker, time);
+                self.worked(*object, *elapsed, time);
                 self.attempt_failed(*object, worker, Failure::clone(failure), time, changes);
             }
             Event::Expired { object, attempt, reason, epoch } => {
@@ -203,6 +205,15 @@ impl RunState {
         let cell = &mut self.cells[ix.usize()];
         cell.worker = Some(number);
         cell.last_sign = time;
+    }
+
+    /// The attempt ended at `time` and says how long it worked: it began before its `ObjectStarted`, or without one.
+    fn worked(&mut self, ix: ObjectIx, elapsed: Option<Millis>, time: Millis) {
+        let cell = &mut self.cells[ix.usize()];
+        if let Some(elapsed) = elapsed {
+            // Whatever the worker says: it began after it might, and before it ended.
+            cell.started_at = Some(time.saturating_sub(elapsed.max(0)).max(cell.not_before).min(time));
+        }
     }
 
     /// What people are told of an attempt that the operator gave up.

@@ -128,6 +128,7 @@ pub fn answer(job: &Job, say: &Say) -> Outgoing {
         stage: None,
         attempt: job.attempt,
         worker: "w1".into(),
+        elapsed_ms: None,
         kind,
     };
     Outgoing {

@@ -22,6 +22,23 @@ async fn short_work_sends_its_answer_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_says_how_long_the_work_took_without_the_time_in_the_queue() {
+    let mut stage = Stage::new().await;
+    stage.open();
+    for object in ["1", "2", "3"] {
+        stage.ready(object);
+    }
+    let processors = Registry::builtin().for_stage(r#"{"simulate":{"duration":"190ms"}}"#);
+    let worker = Running::start(&stage.bus, settings(1), processors);
+    for _ in 0..3 {
+        let answer = stage.event().await;
+        let elapsed = answer["elapsed_ms"].as_i64().unwrap();
+        assert!((190..210).contains(&elapsed), "{answer}");
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn long_work_says_that_it_began_and_shows_a_sign_every_third_of_the_heartbeat() {
     let mut stage = Stage::new().await;
     let (puppet, mut began) = Puppet::new();

@@ -306,12 +306,12 @@ pub fn object_number(ix: ObjectIx) -> usize {
 pub fn ending(object: ObjectIx, attempt: Attempt, outcome: Outcome) -> Event {
     let worker: Box<str> = "w".into();
     match outcome {
-        Outcome::Loads => Event::Loaded { object, attempt, worker, outputs: None },
+        Outcome::Loads => Event::Loaded { object, attempt, worker, elapsed: None, outputs: None },
         Outcome::Errs | Outcome::Fails | Outcome::IsSilent | Outcome::Hangs => {
             let retryable = outcome != Outcome::Fails;
             let failure =
                 Failure { reason: "WorkerError".into(), error: "no".into(), retryable, ..Failure::default() };
-            Event::Failed { object, attempt, worker, failure: Box::new(failure) }
+            Event::Failed { object, attempt, worker, elapsed: None, failure: Box::new(failure) }
         }
     }
 }

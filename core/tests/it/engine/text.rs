@@ -83,7 +83,7 @@ impl<'a> Statement<'a> {
 /// Plays a script: statements between commas, in the order of the topic.
 ///
 /// - answers: `load a`, `fail a` (for good), `error a` (another attempt may help), `start a`, `beat a`; without `#n` of
-///   the current attempt; by worker `w1`
+///   the current attempt; by worker `w1`; `load a worked 2s` says how long it took
 /// - the operator's records: `expire a QueueTimeout`, `started`, `started other`, `leader 2`, `cancelled`, `deadline`;
 ///   their epoch is the leader's
 /// - its world: `wait 5s`, `cancel`, `timeout 1m`, `max 2`, `hold` (what it appends stays on its way) and `deliver`,
@@ -141,6 +141,7 @@ fn answer(verb: &str, statement: &Statement<'_>, object: ObjectIx, attempt: Atte
         object,
         attempt,
         worker: statement.after("by").unwrap_or("w1").into(),
+        elapsed: statement.duration("worked"),
         failure: Box::new(Failure {
             reason: "WorkerError".into(),
             error: "it did not work".into(),
@@ -152,7 +153,13 @@ fn answer(verb: &str, statement: &Statement<'_>, object: ObjectIx, attempt: Atte
     match verb {
         "start" => Event::Started { object, attempt, worker },
         "beat" => Event::Progress { object, attempt, worker },
-        "load" => Event::Loaded { object, attempt, worker, outputs: Some(r#"{"rows":1}"#.into()) },
+        "load" => Event::Loaded {
+            object,
+            attempt,
+            worker,
+            elapsed: statement.duration("worked"),
+            outputs: Some(r#"{"rows":1}"#.into()),
+        },
         "fail" => failed(false),
         "error" => failed(true),
         "expire" => Event::Expired {

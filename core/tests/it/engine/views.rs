@@ -72,6 +72,10 @@ fn an_object_has_the_times_of_its_attempt() {
     assert_eq!(times("wait 1s, load a"), (Some(0), Some(1_000), w1()));
     assert_eq!(times("wait 1s, start a, wait 1s, fail a"), (Some(1_000), Some(2_000), w1()));
     assert_eq!(times("wait 1s, error a"), (None, None, None));
+    // What the worker measured is the work alone: no time in the queue, and all of what came before `ObjectStarted`.
+    assert_eq!(times("wait 1s, load a worked 10ms"), (Some(990), Some(1_000), w1()));
+    assert_eq!(times("wait 1s, start a, wait 1s, fail a worked 1200ms"), (Some(800), Some(2_000), w1()));
+    assert_eq!(times("wait 1s, load a worked 5h"), (Some(0), Some(1_000), w1()), "it could not start before");
 }
 
 #[test]
