@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod broker;
+pub mod command;
 pub mod executions;
 pub mod graphs;
 pub mod history;

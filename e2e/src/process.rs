@@ -3,6 +3,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a program may take to end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A running program. Dropping it kills it.
 pub struct Process {
@@ -61,12 +65,17 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM, and waits for the end.
+    /// SIGTERM, and after [`GRACE`] SIGKILL, as a kubelet does it. A worker ends what it has in hand for ten minutes: so
+    /// long a test would wait for it.
     pub fn terminate(mut self) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").arg(&pid).status().unwrap();
         assert!(sent.success(), "{} had ended already: see {}", self.name, self.log.display());
-        self.child.wait().unwrap();
+        let deadline = Instant::now() + GRACE;
+        while self.child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // Dropping it kills it, if it is still there.
     }
 
     /// What it has written.

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod catalogue;
+mod command;
+mod command_trouble;
 mod deletion;
 mod external;
 mod garbage;
