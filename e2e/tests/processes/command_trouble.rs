@@ -13,6 +13,14 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use crate::command::{file, kubeconfig, orch};
 
 const SMALL: &str = "examples/objects/small.yaml";
+/// One of each that asks the server for something.
+const COMMANDS: [&[&str]; 5] = [
+    &["submit", SMALL],
+    &["status", "sales"],
+    &["watch", "sales"],
+    &["rerun", "sales"],
+    &["cancel", "sales"],
+];
 
 /// `orch` with this kubeconfig.
 async fn orch_with(kubeconfig: &str, arguments: &[&str]) -> Said {
@@ -57,13 +65,7 @@ async fn an_unusable_kubeconfig_is_named_with_what_to_do() {
 async fn a_server_that_does_not_answer_is_named_with_its_address() {
     let setup = Setup::new("noserver").await;
     let nobody = changed(&setup, "nobody", at("https://127.0.0.1:9".to_owned()));
-    for arguments in [
-        &["submit", SMALL][..],
-        &["status", "sales"],
-        &["watch", "sales"],
-        &["rerun", "sales"],
-        &["cancel", "sales"],
-    ] {
+    for arguments in COMMANDS {
         let said = orch_with(&nobody, arguments).await.ended_with(1);
         said.complains(&[
             "https://127.0.0.1:9",
@@ -112,13 +114,7 @@ async fn a_cluster_without_the_custom_resources_is_told_how_to_get_them() {
     let below =
         Kubeconfig::read_from(kubeconfig()).unwrap().clusters[0].cluster.as_ref().unwrap().server.clone();
     let bare = changed(&setup, "bare", at(format!("{}/none", below.unwrap())));
-    for arguments in [
-        &["submit", SMALL][..],
-        &["status", "sales"],
-        &["watch", "sales"],
-        &["rerun", "sales"],
-        &["cancel", "sales"],
-    ] {
+    for arguments in COMMANDS {
         let said = orch_with(&bare, arguments).await.ended_with(1);
         said.complains(&["hint: install the custom resources: helm install kafka-orchestrator-crds"]);
     }
