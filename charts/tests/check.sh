@@ -133,7 +133,25 @@ if out=$(grep -nE '^kind: Cluster' "$scratch/watch-namespaces.yaml"); then
   bad "something cluster-wide although watchNamespaces is set and aggregateRoles is not" "$out"
 else ok; fi
 
-# 4. A change of the connection rolls the pods; a change of nothing does not.
+# 4. The hook of an uninstall: it is made for nothing else, and by the same image. component NAME FILE: its documents.
+component() { awk -v name="$1" 'BEGIN { RS = "---\n"; ORS = "---\n" } $0 ~ "\n    app.kubernetes.io/component: " name "\n"' "$2"; }
+for render in "$scratch"/*.yaml; do
+  name=$(basename "$render" .yaml)
+  component leave "$render" >"$scratch/leave"
+  documents=$(grep -c '^kind: ' "$scratch/leave" || true)
+  hooks=$(grep -c '^    helm.sh/hook: pre-delete$' "$scratch/leave" || true)
+  if [ "$documents" -ge 6 ] && [ "$documents" = "$hooks" ]; then ok; else
+    bad "$name: $documents objects of an uninstall, $hooks of them in its hook: the rest would be installed"
+  fi
+  if component operator "$render" | grep -q '^    helm.sh/hook'; then bad "$name: a part of the operator is a hook"; else ok; fi
+  images=$(grep '^ *image: ' "$render" | sort -u | wc -l)
+  if [ "$images" = 1 ]; then ok; else bad "$name: the hook has another image than the operator"; fi
+  if [ "$(grep -c 'allowPrivilegeEscalation: false' "$scratch/leave")" = 1 ] && grep -q 'runAsNonRoot: true' "$scratch/leave"; then ok; else
+    bad "$name: the pod of the hook is not restricted"
+  fi
+done
+
+# 5. A change of the connection rolls the pods; a change of nothing does not.
 checksum() { render "${K[@]}" "$@" | sed -n 's/^ *checksum\/kafka: //p'; }
 before=$(checksum)
 if [ -n "$before" ] && [ "$before" = "$(checksum --set log.level=debug)" ] &&
@@ -156,7 +174,7 @@ END
 out=$(sed -n 's/^  ca.crt: //p' "$scratch/tls.yaml" | base64 -d | sed -n '1p;$=')
 if [ "$out" = $'-----BEGIN CERTIFICATE-----\n3' ]; then ok; else bad "ca.crt of values/tls.yaml" "$out"; fi
 
-# 5. The chart of the custom resources: its copies are those of crds/yaml, and it adds one annotation to each.
+# 6. The chart of the custom resources: its copies are those of crds/yaml, and it adds one annotation to each.
 if out=$(diff -r --exclude=.gitkeep crds/yaml "$CRD_CHART/files" 2>&1); then ok; else
   bad "$CRD_CHART/files is not a copy of crds/yaml: run make generate" "$out"
 fi

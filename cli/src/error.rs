@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use orch_bus::BusError;
+use orch_core::counted;
 use orch_core::finding::{Finding, FindingKind};
 use thiserror::Error;
 
@@ -41,7 +42,7 @@ pub(crate) enum CliError {
         hint: String,
     },
     /// The input has faults: at least one.
-    #[error("`{input}` is refused: {} findings", findings.len())]
+    #[error("`{input}` is refused: {}", counted(findings.len(), "finding"))]
     Refused {
         /// The file or resource.
         input: String,

@@ -7,6 +7,7 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
+use orch_core::counted;
 use orch_core::finding::Finding;
 
 use crate::error::CliError;
@@ -164,7 +165,7 @@ impl Printer {
             }
             return text;
         }
-        let mut text = format!("{word} `{input}` is refused: {} findings\n\n", findings.len());
+        let mut text = format!("{word} `{input}` is refused: {}\n\n", counted(findings.len(), "finding"));
         for finding in findings.iter().take(LISTED) {
             let _ = writeln!(text, "  {}: {}", finding.place, finding.problem);
             if !finding.remedy.is_empty() {

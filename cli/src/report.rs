@@ -7,6 +7,7 @@ use orch_core::duration;
 use orch_core::graph::critical_path;
 use orch_core::id::Millis;
 use orch_core::plan::RunPlan;
+use orch_core::{are, counted};
 use orch_crds::condition::types;
 use orch_crds::status::{Counts, ObjectStatus, PipelineRunStatus, RunPhase, parse_timestamp};
 
@@ -140,11 +141,11 @@ impl Report<'_> {
             return String::new();
         }
         let listed = &self.status.failures;
-        let mut text = format!("\n{}:\n", count(failed, "object failed", "objects failed"));
+        let mut text = format!("\n{} failed:\n", counted(failed as usize, "object"));
         for failure in listed {
             let blocks =
                 if failure.blocks > 0 { format!(", blocks {}", failure.blocks) } else { String::new() };
-            let attempts = count(failure.attempts, "attempt", "attempts");
+            let attempts = counted(failure.attempts as usize, "attempt");
             let title = self.paint.paint(Tone::Bad, &self.title(&failure.id));
             let _ = writeln!(text, "  {title}: {}: {} ({attempts}{blocks})", failure.reason, failure.message);
             for line in failure.log_tail.iter().flat_map(|tail| tail.lines()) {
@@ -168,10 +169,11 @@ impl Report<'_> {
                 by_cause.entry(cause).or_default().push(&object.id);
             }
         }
-        let mut text = format!("\n{}:\n", count(blocked, "object is blocked", "objects are blocked"));
+        let mut text =
+            format!("\n{} {} blocked:\n", counted(blocked as usize, "object"), are(blocked as usize));
         for failure in self.status.failures.iter().filter(|failure| failure.blocks > 0) {
             let ids = by_cause.get(failure.id.as_str()).map_or(&[][..], Vec::as_slice);
-            let which = if ids.is_empty() { count(failure.blocks, "object", "objects") } else { some(ids) };
+            let which = if ids.is_empty() { counted(failure.blocks as usize, "object") } else { some(ids) };
             let _ = writeln!(text, "  by {}: {which}", failure.id);
         }
         text
@@ -256,11 +258,6 @@ pub(crate) fn duration_of(object: &ObjectStatus) -> Option<Millis> {
 /// A duration for people; below a second the tenths of [`duration::display`] say too little.
 pub(crate) fn took(ms: Millis) -> String {
     if ms < 1_000 { format!("{ms}ms") } else { duration::display(ms) }
-}
-
-/// `1 object`, `2 objects`.
-pub(crate) fn count(n: u32, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// The first few ids, and how many more there are.

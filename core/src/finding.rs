@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{are, counted};
+
 /// Where something was found, as a person would say it: `spec.objects[3].dependsOn`, `Objets.json[12].IdObjet_Parent`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(pub String);
@@ -135,7 +137,7 @@ impl Findings {
             listed.push(Finding::new(
                 FindingKind::More,
                 place,
-                format!("{} more findings are not listed", self.more),
+                format!("{} {} not listed", counted(self.more, "more finding"), are(self.more)),
                 "correct these first",
             ));
         }

@@ -5,6 +5,7 @@
 //! of findings; [`engine`] folds the records of the run into a state and decides what to publish.
 
 pub mod catalogue;
+mod counted;
 pub mod duration;
 pub mod engine;
 pub mod finding;
@@ -14,3 +15,5 @@ mod id_table;
 pub mod plan;
 pub mod spec;
 pub mod why;
+
+pub use counted::{are, counted};

@@ -7,6 +7,7 @@ use crate::engine::{ObjectPhase, RunPhase};
 use crate::id::ObjectIx;
 use crate::plan::RunPlan;
 use crate::spec::FailurePolicy;
+use crate::{are, counted};
 
 /// What is known of a run.
 pub struct Facts<'a> {
@@ -199,7 +200,8 @@ fn is_unpublished(question: &Question<'_>) -> bool {
 fn run_is_at_max_in_flight(question: &Question<'_>) -> Option<String> {
     let Facts { max_in_flight, in_flight, .. } = question.facts;
     (is_unpublished(question) && in_flight >= max_in_flight).then(|| {
-        format!("It may start, but {in_flight} objects of the run are in flight and maxInFlight is {max_in_flight}.")
+        let (objects, are) = (counted(*in_flight as usize, "object"), are(*in_flight as usize));
+        format!("It may start, but {objects} of the run {are} in flight and maxInFlight is {max_in_flight}.")
     })
 }
 

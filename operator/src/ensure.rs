@@ -58,7 +58,7 @@ pub(crate) async fn ensure(
     };
     let mut place = context.registry.place(&SetKey::of_set(&set)).await;
     if !owner_stays(&context.client, &set).await? {
-        info!(set = %set.name, "nothing is made: the owner is going");
+        info!(set = %set.name, "nothing is made: the owner is going, or is not held yet");
         return Ok(Err(NotEnsured::Leaving));
     }
     let defaults = TopicDefaults {

@@ -1,5 +1,6 @@
 //! `orch convert FILE`.
 
+use orch_core::counted;
 use std::path::Path;
 
 use orch_crds::conversion::check_name;
@@ -10,7 +11,6 @@ use crate::convert::{manifest, shrink};
 use crate::error::{CliError, Exit};
 use crate::input::{self, Input, Manifest};
 use crate::printer::Printer;
-use crate::report::count;
 
 pub(super) fn execute(args: &ConvertArgs, printer: &Printer) -> Result<Exit, CliError> {
     let input = input::load(&args.input)?;
@@ -25,8 +25,11 @@ pub(super) fn execute(args: &ConvertArgs, printer: &Printer) -> Result<Exit, Cli
             for (name, text) in &documents {
                 write(folder, name, text)?;
             }
-            let files = count(documents.len() as u32, "file", "files");
-            printer.note(&format!("{files} written; next: kubectl apply -f {}", folder.display()));
+            printer.note(&format!(
+                "{} written; next: kubectl apply -f {}",
+                counted(documents.len(), "file"),
+                folder.display()
+            ));
         }
     }
     Ok(Exit::Succeeded)

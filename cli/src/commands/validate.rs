@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use orch_core::counted;
 use orch_core::finding::Finding;
 use orch_core::graph::Order;
 use orch_core::plan::RunPlan;
@@ -11,7 +12,6 @@ use crate::args::InputArgs;
 use crate::error::{CliError, Exit};
 use crate::input;
 use crate::printer::{Paint, Printer, Tone};
-use crate::report::count;
 use crate::table::{Cell, render};
 
 pub(super) fn execute(args: &InputArgs, printer: &Printer) -> Result<Exit, CliError> {
@@ -41,20 +41,18 @@ fn describe(file: &str, name: &str, plan: &RunPlan, paint: Paint) -> String {
     let mut text = format!(
         "{file}: {}\n\n  run {name}: {}, {}, depth {}, width {}\n",
         paint.paint(Tone::Good, "valid"),
-        count(total as u32, "object", "objects"),
-        count(edges as u32, "dependency", "dependencies"),
+        counted(total, "object"),
+        counted(edges, "dependency"),
         widths.len(),
         widths.iter().max().copied().unwrap_or(0),
     );
     let pruned = plan.objects.len() - total;
     if pruned > 0 {
-        let pruned = count(pruned as u32, "object", "objects");
-        let _ = writeln!(text, "  pruned: {pruned} that no target needs");
+        let _ = writeln!(text, "  pruned: {} that no target needs", counted(pruned, "object"));
     }
     let assumed = plan.objects.iter().filter(|object| object.assumed).count();
     if assumed > 0 {
-        let assumed = count(assumed as u32, "object", "objects");
-        let _ = writeln!(text, "  assumed to be loaded: {assumed} that nobody defines");
+        let _ = writeln!(text, "  assumed to be loaded: {} that nobody defines", counted(assumed, "object"));
     }
     let mut rows = vec![vec![
         Cell::text("STAGE"),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use orch_core::counted;
 use orch_core::engine::{self, ObjectPhase};
 use orch_core::id::ObjectIx;
 use orch_core::plan::RunPlan;
@@ -109,7 +110,7 @@ impl<'a> Known<'a> {
         rows.push(("needs", self.list(graph.dependencies(ix))));
         rows.push(("needed by", self.list(graph.dependants(ix))));
         if let Some(failure) = self.status.failures.iter().find(|failure| failure.id == self.id(ix)) {
-            rows.push(("blocks", crate::report::count(failure.blocks, "object", "objects")));
+            rows.push(("blocks", counted(failure.blocks as usize, "object")));
             for line in failure.log_tail.iter().flat_map(|tail| tail.lines()) {
                 rows.push(("log", line.to_owned()));
             }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use orch_core::counted;
 use orch_core::engine::ObjectPhase;
 
 use super::Drawing;
-use crate::report::count;
 
 /// More objects than anybody reads as text.
 const READABLE: usize = 200;
@@ -18,24 +18,19 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
     let levels = drawing.levels();
     let objects: usize = levels.iter().map(Vec::len).sum();
     let edges = drawing.edges().count();
-    let mut text = format!(
-        "{}: {}, {}, {}\n",
-        drawing.name,
-        count(objects as u32, "object", "objects"),
-        count(edges as u32, "dependency", "dependencies"),
-        count(levels.len() as u32, "level", "levels")
-    );
+    let size = [(objects, "object"), (edges, "dependency"), (levels.len(), "level")];
+    let size = size.map(|(n, noun)| counted(n, noun)).join(", ");
+    let mut text = format!("{}: {size}\n", drawing.name);
     if objects > READABLE {
         let _ = writeln!(
             text,
             "Too large to read as text; `-o dot`, `-o mermaid` and `-o json` have every object.\n"
         );
         for (n, level) in levels.iter().enumerate().take(LEVELS) {
-            let _ = writeln!(text, "level {}: {}", n + 1, count(level.len() as u32, "object", "objects"));
+            let _ = writeln!(text, "level {}: {}", n + 1, counted(level.len(), "object"));
         }
         if levels.len() > LEVELS {
-            let more = (levels.len() - LEVELS) as u32;
-            let _ = writeln!(text, "and {}", count(more, "more level", "more levels"));
+            let _ = writeln!(text, "and {}", counted(levels.len() - LEVELS, "more level"));
         }
         return text;
     }

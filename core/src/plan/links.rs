@@ -6,6 +6,7 @@ use crate::finding::{Finding, FindingKind};
 use crate::graph::{self, Graph, GraphBuilder, Order, Rows};
 use crate::id::{ObjectId, ObjectIx};
 use crate::spec::{ObjectSpec, RunSpec, UndefinedPolicy};
+use crate::{are, counted};
 
 /// Cycles that are reported at most.
 const MAX_CYCLES: usize = 20;
@@ -46,8 +47,9 @@ impl Links {
             UndefinedPolicy::Run | UndefinedPolicy::Reject => "run without a record of their own",
         };
         let problem = format!(
-            "{} dependencies are defined nowhere and {meaning}: {}{rest}",
-            names.len(),
+            "{} {} defined nowhere and {meaning}: {}{rest}",
+            counted(names.len(), "dependency"),
+            are(names.len()),
             quoted.join(", ")
         );
         vec![Finding::new(FindingKind::UnknownDependency, first.place(spec), problem, "")]
@@ -185,7 +187,7 @@ pub(super) fn check_cycles(spec: &RunSpec, ids: &Ids, graph: &Graph, report: &mu
     }
     if more > 0 {
         report.push(Section::Targets, || {
-            let problem = format!("{more} more cycles are not listed");
+            let problem = format!("{} {} not listed", counted(more, "more cycle"), are(more));
             Finding::new(FindingKind::Cycle, "spec.objects", problem, "correct these first")
         });
     }

@@ -80,7 +80,7 @@ pub(crate) async fn an_uninstall_strands_nothing_and_the_next_operator_goes_on(c
     run("kubectl", &["label", "namespace", OPERATOR, label], &[0]);
     create_run(client, "stays", &manifest("ended", 1)).await;
     create_run(client, "elsewhere", &manifest("at-work", 2_000)).await;
-    create_run(client, "stays", &manifest("alive", 120)).await;
+    create_run(client, "stays", &manifest("alive", 240)).await;
     wait_for_end(client, "stays", "ended", LIMIT).await;
     for (namespace, name) in [("elsewhere", "at-work"), ("stays", "alive")] {
         wait_for(client, namespace, name, ("begun", LIMIT), begun).await;
@@ -109,7 +109,7 @@ pub(crate) async fn an_uninstall_strands_nothing_and_the_next_operator_goes_on(c
     let resource = wait_for_end(client, "stays", "alive", LIMIT).await;
     assert_eq!(resource.status.as_ref().unwrap().phase, RunPhase::Succeeded);
     let story = story(&resource, "stays").await;
-    assert_eq!((story.loaded().len(), story.repeated()), (120, 0));
+    assert_eq!((story.loaded().len(), story.repeated()), (240, 0));
     delete_run(client, "stays", "alive", LIMIT).await;
     assert_eq!(topics(&bootstrap, "orchestrator.stays."), Vec::<String>::new());
     let not_ours: Api<PipelineRun> = Api::namespaced(client.clone(), "elsewhere-2");

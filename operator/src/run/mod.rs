@@ -37,7 +37,7 @@ pub(crate) async fn reconcile(run: Arc<PipelineRun>, context: Arc<Context>) -> R
         return leave(&context, &run, &uid, own_stages).await;
     }
     if run.status.as_ref().is_some_and(|status| status.completion_time.is_some()) {
-        return finished(&context, &uid, own_stages.as_ref()).await;
+        return finished(&context, &run, &uid, own_stages).await;
     }
     if let Some(handle) = driven(&context, &run, &uid).await {
         handle.order(&uid, orders(&run));
@@ -71,12 +71,20 @@ async fn leave(
 }
 
 /// A run that is over needs nobody: an operator that died before it said so left workers behind.
-async fn finished(context: &Arc<Context>, uid: &RunUid, own: Option<&StageSet>) -> Result<Action, Error> {
-    if let Some(set) = own
-        && context.registry.get(&SetKey::of_set(set)).await.is_none()
-        && context.writers.first_look(uid)
-    {
-        stop_workers(&context.client, set).await?;
+async fn finished(
+    context: &Context,
+    run: &PipelineRun,
+    uid: &RunUid,
+    own: Option<StageSet>,
+) -> Result<Action, Error> {
+    if let Some(set) = own {
+        let is_driven = context.registry.get(&SetKey::of_set(&set)).await.is_some();
+        if !is_driven && context.writers.first_look(uid) {
+            stop_workers(&context.client, &set).await?;
+        }
+    } else if finalizer::is_held(run) {
+        // Of a run of a Pipeline nothing is left to remove.
+        finalizer::let_go(&context.client, run).await?;
     }
     Ok(Action::await_change())
 }

@@ -154,13 +154,12 @@ impl SetHandle {
         self.pipeline.wait().await;
     }
 
-    /// How it fares, and when to look again where that changes by itself.
+    /// The end of an actor that people have to know, and when to look again where that changes by itself.
     pub(crate) fn trouble(&self) -> (Option<Exit>, Option<Instant>) {
         let trusted_at = self.since + TRUSTED_AFTER;
-        let exit = self.how_it_ended().map(|ended| ended.exit);
-        let shown = shown(exit, self.before.as_ref().filter(|_| Instant::now() < trusted_at));
-        let again = self.before.is_some() && Instant::now() < trusted_at;
-        (shown, again.then_some(trusted_at))
+        let before = self.before.as_ref().filter(|_| Instant::now() < trusted_at);
+        let own = self.how_it_ended().map(|ended| ended.exit);
+        (shown(own, before), before.map(|_| trusted_at))
     }
 
     /// Drives it no longer. When this returns nothing of it is on its way to the API server or to Kafka any more.
@@ -170,7 +169,7 @@ impl SetHandle {
     }
 }
 
-/// The end of an actor that people have to know: its own, else that of the one before.
+/// The end that people have to know: the actor's own, else that of the one before, which it has to make good first.
 fn shown(own: Option<Exit>, before: Option<&Exit>) -> Option<Exit> {
     match own {
         Some(Exit::Stopped) => None,
@@ -193,4 +192,20 @@ fn all_stages<'a>(set: &StageSet, runs: impl Iterator<Item = &'a RunSettings>) -
 /// A panic while the lock was held leaves a map that is still whole.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_answers_for_the_end_of_the_one_before_until_it_is_trusted() {
+        let broken = |topic: &str| Exit::Broken(BusError::Denied(topic.to_owned()));
+        let text = |exit: Option<Exit>| exit.map(|exit| format!("{exit:?}"));
+        let of = |own: Option<Exit>, before: Option<Exit>| text(shown(own, before.as_ref()));
+        assert_eq!(of(None, None), None);
+        assert_eq!(of(None, Some(broken("a"))), text(Some(broken("a"))));
+        assert_eq!(of(Some(broken("b")), Some(broken("a"))), text(Some(broken("b"))));
+        assert_eq!(of(Some(Exit::Stopped), Some(broken("a"))), None, "it was told to");
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
+use orch_core::counted;
 use orch_core::id::RunUid;
 use orch_crds::PipelineRun;
 use orch_crds::condition::types;
@@ -262,7 +263,8 @@ impl Writer {
         }
         for failure in &wanted.failures {
             if !self.written.failures.iter().any(|known| known.id == failure.id) {
-                let note = format!("{} failed: {} (blocks {})", failure.id, failure.message, failure.blocks);
+                let blocks = counted(failure.blocks as usize, "object");
+                let note = format!("{} failed: {} (blocks {blocks})", failure.id, failure.message);
                 self.context.tell(&about, EventType::Warning, "ObjectFailed", &note).await;
             }
         }

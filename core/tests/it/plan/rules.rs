@@ -107,7 +107,7 @@ fn o10_undefined_objects_run_with_null_and_need_a_route() {
     assert_eq!((undefined.assumed, &*undefined.meta), (false, "null"));
     assert_eq!(
         plan.warnings[0].to_string(),
-        "o[0].dependsOn[0]: 1 dependencies are defined nowhere and run without a record of their own: `12`"
+        "o[0].dependsOn[0]: 1 dependency is defined nowhere and run without a record of their own: `12`"
     );
     assert_eq!(
         plan_of("5: 12 99").unwrap_err()[0].to_string(),

@@ -1,0 +1,28 @@
+//! Counts in sentences.
+
+/// A number and what it counts: `1 object`, `2 objects`, `3 dependencies`.
+pub fn counted(n: usize, noun: &str) -> String {
+    match (n, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{n} {stem}ies"),
+        (_, None) => format!("{n} {noun}s"),
+    }
+}
+
+/// The verb behind a count: `is` or `are`.
+pub fn are(n: usize) -> &'static str {
+    if n == 1 { "is" } else { "are" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one_and_all_else_are_many() {
+        let of = |n| format!("{} {}, {}", counted(n, "object"), are(n), counted(n, "dependency"));
+        assert_eq!(of(0), "0 objects are, 0 dependencies");
+        assert_eq!(of(1), "1 object is, 1 dependency");
+        assert_eq!(of(2), "2 objects are, 2 dependencies");
+    }
+}
