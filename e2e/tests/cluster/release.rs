@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::ListParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use orch_crds::PipelineRun;
 use orch_crds::status::{PipelineRunStatus, RunPhase};
-use orch_e2e::api::{create_run, delete_run, namespace, variable, wait_for, wait_for_end};
+use orch_crds::{Pipeline, PipelineRun};
+use orch_e2e::api::{create_run, delete_run, namespace, until, variable, wait_for, wait_for_end};
 use orch_e2e::history::{self, Story, topics};
 use serde_json::Value;
 
@@ -78,6 +78,7 @@ pub(crate) async fn an_uninstall_strands_nothing_and_the_next_operator_goes_on(c
     // The pod of the uninstall has to be admitted too.
     let label = "pod-security.kubernetes.io/enforce=restricted";
     run("kubectl", &["label", "namespace", OPERATOR, label], &[0]);
+    let shared = hold_a_pipeline(client).await;
     create_run(client, "stays", &manifest("ended", 1)).await;
     create_run(client, "elsewhere", &manifest("at-work", 2_000)).await;
     create_run(client, "stays", &manifest("alive", 240)).await;
@@ -92,6 +93,7 @@ pub(crate) async fn an_uninstall_strands_nothing_and_the_next_operator_goes_on(c
     for resource in runs.list(&ListParams::default()).await.unwrap() {
         assert_eq!(resource.finalizers(), &[] as &[String], "{}", resource.name_any());
     }
+    assert_eq!(shared.get("shared").await.unwrap().finalizers(), &[] as &[String]);
     assert_eq!(topics(&bootstrap, "orchestrator.stays.ended-"), Vec::<String>::new());
     assert_eq!(topics(&bootstrap, "orchestrator.stays.alive-").len(), 3, "they are the record of a live run");
     let hooks =
@@ -111,12 +113,27 @@ pub(crate) async fn an_uninstall_strands_nothing_and_the_next_operator_goes_on(c
     let story = story(&resource, "stays").await;
     assert_eq!((story.loaded().len(), story.repeated()), (240, 0));
     delete_run(client, "stays", "alive", LIMIT).await;
+    run("kubectl", &["-n", "stays", "delete", "pipeline", "shared", "--timeout=60s"], &[0]);
     assert_eq!(topics(&bootstrap, "orchestrator.stays."), Vec::<String>::new());
     let not_ours: Api<PipelineRun> = Api::namespaced(client.clone(), "elsewhere-2");
     assert_eq!(not_ours.get("not-ours").await.unwrap().status, None);
     for name in ["stays", "elsewhere-2"] {
         run("kubectl", &["delete", "namespace", name, "--timeout=60s"], &[0]);
     }
+}
+
+/// A Pipeline that the operator holds.
+async fn hold_a_pipeline(client: &Client) -> Api<Pipeline> {
+    let manifest = "{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: Pipeline, metadata: {name: shared}, \
+                     spec: {stages: [{name: work, processor: {simulate: {}}}]}}";
+    let pipelines: Api<Pipeline> = Api::namespaced(client.clone(), "stays");
+    pipelines.create(&PostParams::default(), &serde_yaml::from_str(manifest).unwrap()).await.unwrap();
+    let held = async || match pipelines.get("shared").await.unwrap().finalizers() {
+        [] => Err("without a finalizer".to_owned()),
+        _ => Ok(()),
+    };
+    until("the operator holds the Pipeline", LIMIT, held).await;
+    pipelines
 }
 
 /// The cluster-wide roles of the release.
