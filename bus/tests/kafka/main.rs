@@ -6,6 +6,7 @@
 
 mod absent;
 mod killed;
+mod leaving;
 mod place;
 mod secured;
 #[path = "../suite/mod.rs"]

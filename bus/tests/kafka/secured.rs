@@ -13,7 +13,7 @@ use crate::suite::{read, record, soon, spec, take, tokens, topic, until, write};
 const NAMED: Duration = Duration::from_secs(30);
 
 /// The folder of a client: the keys that a connection Secret has.
-fn folder(client: &str) -> PathBuf {
+pub(crate) fn folder(client: &str) -> PathBuf {
     let clients = std::env::var("ORCH_TEST_KAFKA_SECURE").unwrap_or_else(|_| {
         panic!("ORCH_TEST_KAFKA_SECURE is not set: `make it-kafka` starts secured brokers and sets it")
     });
