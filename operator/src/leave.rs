@@ -140,16 +140,18 @@ impl Sweep {
 
     async fn remove(&self, set: &StageSet) -> Result<(), kube::Error> {
         loop {
-            let left = removal::remove(&self.client, &self.connections, set).await?;
-            if left == Left::Nothing {
-                info!(set = %set.name, "removed");
-                return Ok(());
+            let late = Instant::now() >= self.until;
+            match removal::remove(&self.client, &self.connections, set, late).await? {
+                Left::Nothing => {
+                    info!(set = %set.name, "removed");
+                    return Ok(());
+                }
+                Left::Topics(problem) if late => {
+                    warn!(set = %set.name, note = left_behind(set, &problem), "the deadline has passed");
+                    return Ok(());
+                }
+                Left::Workers | Left::Topics(_) => tokio::time::sleep(removal::AGAIN).await,
             }
-            if Instant::now() >= self.until {
-                warn!(set = %set.name, note = left_behind(set, &left), "the deadline has passed");
-                return Ok(());
-            }
-            tokio::time::sleep(removal::AGAIN).await;
         }
     }
 }

@@ -68,7 +68,18 @@ async fn leave_for_good(config: &Config, deployment: Option<&str>) -> Result<(),
     leave::leave(client, config, connections, deployment).await
 }
 
+/// A task that panics alone would leave a process that answers its probes, keeps the Lease and does nothing more. It ends
+/// as a whole instead: whoever leads next folds the same log.
+fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
 async fn operate(config: Config) -> Result<(), String> {
+    end_on_panic();
     let (client, connections) = connect(&config).await?;
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;

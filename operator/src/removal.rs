@@ -30,17 +30,16 @@ pub(crate) async fn finalize<K: Finalized>(
     if !is_held(resource) {
         return Ok(Action::await_change());
     }
-    let left = remove(&context.client, &context.connections, &set).await?;
     let late = waited(resource) >= context.config.finalizer_deadline;
-    match left {
+    match remove(&context.client, &context.connections, &set, late).await? {
         Left::Nothing => {}
-        Left::Workers if !late => return Ok(Action::requeue(AGAIN)),
+        Left::Workers => return Ok(Action::requeue(AGAIN)),
         Left::Topics(problem) if !late => {
             warn!(set = %set.name, %problem, "the topics are not deleted yet");
             return Ok(Action::requeue(AGAIN));
         }
-        Left::Workers | Left::Topics(_) => {
-            let note = left_behind(&set, &left);
+        Left::Topics(problem) => {
+            let note = left_behind(&set, &problem);
             warn!(set = %set.name, %note, "the deadline has passed");
             context.tell(&resource.object_ref(&()), EventType::Warning, "TopicsLeftBehind", &note).await;
         }
@@ -55,19 +54,22 @@ pub(crate) async fn finalize<K: Finalized>(
 pub(crate) enum Left {
     /// Nothing.
     Nothing,
-    /// Pods that are still ending; the topics were not looked at.
+    /// Pods that are still ending; the topics were not looked at. Not when it is late.
     Workers,
     /// Topics, and why.
     Topics(String),
 }
 
-/// Deletes the workers of a set and, when their pods are gone, its topics. To be called until nothing is left.
+/// Deletes the workers of a set and, when their pods are gone or it is `late`, its topics. To be called until nothing is
+/// left.
 pub(crate) async fn remove(
     client: &Client,
     connections: &Connections,
     set: &StageSet,
+    late: bool,
 ) -> Result<Left, kube::Error> {
-    if !delete_workers(client, set).await? {
+    // What a worker still does for a run that is gone is of no use to anybody: its topics need not wait for it for ever.
+    if !delete_workers(client, set).await? && !late {
         return Ok(Left::Workers);
     }
     let files = match kafka(client, &set.namespace, set.secret.as_deref(), connections.own()).await? {
@@ -82,13 +84,8 @@ pub(crate) async fn remove(
 }
 
 /// What a person has to know of what is left when nobody waits any longer.
-pub(crate) fn left_behind(set: &StageSet, left: &Left) -> String {
-    let why = match left {
-        Left::Nothing => return String::new(),
-        Left::Workers => "their workers have not ended",
-        Left::Topics(problem) => problem,
-    };
-    format!("topics {} may be left behind: {why}", set.names)
+pub(crate) fn left_behind(set: &StageSet, problem: &str) -> String {
+    format!("topics {} may be left behind: {problem}", set.names)
 }
 
 /// How long the resource has been going.

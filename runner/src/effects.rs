@@ -18,6 +18,9 @@ use crate::{control, now_ms};
 
 /// A ready record that the bus gave up is published again after this.
 const PUBLISH_AGAIN_MS: Millis = 1_000;
+/// While the bus is away no sign of life can come, and for so long after it is back those that waited may still be on
+/// their way: nobody is given up meanwhile.
+const GRACE_MS: Millis = 15_000;
 /// The demand is renewed no more often than this.
 const DEMAND_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -36,8 +39,12 @@ impl Actor {
             let key = std::str::from_utf8(&own.record.key).unwrap_or_default();
             runs.number(key).is_none() && !arrivals.contains(key)
         });
+        let away = self.bus.trouble().is_some();
         for run in self.runs.iter_mut() {
             run.absorb(&mut self.stages.windows);
+            if away {
+                run.dispatch.hold_timeouts(now + GRACE_MS);
+            }
         }
         self.wake_at = None;
         let numbers = self.runs.numbers();

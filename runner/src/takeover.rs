@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use orch_bus::{Bus, BusError};
 use orch_core::id::Epoch;
@@ -19,6 +20,9 @@ use crate::runs::Runs;
 use crate::stages::Stages;
 use crate::term::Term;
 use crate::{now_ms, records};
+
+/// A bus that answers takes a record within this.
+const ANSWERED: Duration = Duration::from_secs(30);
 
 /// Tells the actors of this process apart.
 static ACTORS: AtomicU64 = AtomicU64::new(1);
@@ -92,11 +96,16 @@ impl Actor {
     async fn lead(&mut self, end: i64) -> Result<(), BusError> {
         // Silence before the end: nothing but gaps is left there. Had there been a record, it would come before ours.
         while self.position < end && self.read_some().await? {}
+        let asked = Instant::now();
         while self.term.own() == 0 {
             if !self.term.is_asking() {
                 self.ask_for_term(0);
             }
             self.read_some().await?;
+            if asked.elapsed() > ANSWERED {
+                let what = format!("`{}` takes no records, although the brokers answer", self.events_topic);
+                return Err(BusError::Other(what));
+            }
         }
         info!(events = %self.events_topic, epoch = self.term.own(), "leading");
         Ok(())

@@ -57,6 +57,11 @@ impl Dispatch {
         }
     }
 
+    /// Nobody's silence counts before `until`: records could not come.
+    pub fn hold_timeouts(&mut self, until: Millis) {
+        self.next_look = self.next_look.max(until);
+    }
+
     /// After a take-over: `published` is what the ready topics still hold of this run. Of what is unanswered, the rest
     /// is to be published again; an object that a worker has begun is not, its heartbeat decides.
     pub fn recover(state: &RunState, published: &[(ObjectIx, Publication)], windows: &mut [Window]) -> Self {

@@ -1,8 +1,8 @@
 //! A run that is deleted leaves nothing, whenever the deletion comes, and nothing is made for it afterwards.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{Api, DeleteParams, ListParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
 use orch_crds::PipelineRun;
 use orch_crds::status::{PipelineRunStatus, RunPhase};
@@ -10,8 +10,8 @@ use orch_e2e::api::{until, wait_for};
 use orch_e2e::graphs::{layered, objects_json};
 use orch_e2e::history::topics;
 use orch_e2e::process::Process;
-
 use orch_e2e::setup::{LIMIT, Setup};
+use serde_json::json;
 
 fn manifest(name: &str, source: &str) -> String {
     format!(
@@ -186,5 +186,35 @@ async fn a_run_of_a_pipeline_that_is_deleted_at_work_is_forgotten() {
     assert_eq!(names::<PipelineRun>(&setup, "first").await, Vec::<String>::new());
     let pipeline = pipelines.get("shared").await.unwrap().status.unwrap();
     assert!(pipeline.epoch >= Some(1), "{pipeline:?}");
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_worker_does_not_end_in_time_leaves_no_topic() {
+    let setup = Setup::new("busy").await;
+    let _operator = setup.operator("operator");
+    setup.create(&manifest("busy", SMALL)).await;
+    setup.end_of("busy").await;
+    let deployments: Api<Deployment> = Api::namespaced(setup.client.clone(), &setup.namespace);
+    let made = deployments.list(&ListParams::default()).await.unwrap();
+    // It stays for as long as somebody holds it.
+    let pod = json!({
+        "metadata": {
+            "name": "busy-worker", "finalizers": ["test.example/at-work"],
+            "labels": made.items[0].spec.template.metadata.as_ref().unwrap().labels,
+        },
+        "spec": {"containers": [{"name": "worker", "image": "none"}]},
+    });
+    let pods: Api<Pod> = Api::namespaced(setup.client.clone(), &setup.namespace);
+    pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    delete(&setup, "busy").await;
+    until("the run is gone", LIMIT, async || {
+        let left = names::<PipelineRun>(&setup, "busy").await;
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
+    assert_eq!(topics(&setup.bootstrap, "busy."), Vec::<String>::new());
+    let let_go = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    pods.patch("busy-worker", &PatchParams::default(), &let_go).await.unwrap();
     setup.kubelet.stop();
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use kube::ResourceExt;
 use orch_core::id::RunUid;
@@ -12,6 +13,9 @@ use super::facts::Facts;
 use super::writer::{Order, Writer};
 use crate::context::Context;
 use crate::stages::SetHandle;
+
+/// A write that takes longer is not waited for.
+const SOON: Duration = Duration::from_secs(10);
 
 /// See the module.
 #[derive(Default)]
@@ -26,11 +30,12 @@ impl Writers {
         self.send(context, run, Order::Facts(Box::new(facts), None));
     }
 
-    /// Hands facts over and waits until they are written. False: they could not be.
+    /// Hands facts over and waits until they are written. False: they could not be, or not soon.
     pub(crate) async fn write(&self, context: &Arc<Context>, run: &PipelineRun, facts: Facts) -> bool {
         let (done, written) = oneshot::channel();
         self.send(context, run, Order::Facts(Box::new(facts), Some(done)));
-        written.await.is_ok()
+        // Whoever waits keeps the run from being looked at, also when it is being deleted.
+        matches!(tokio::time::timeout(SOON, written).await, Ok(Ok(())))
     }
 
     /// From here on the writer shows what the actor of `set` says of the run.

@@ -168,7 +168,7 @@ impl Bus for FaultyBus {
     }
 
     fn trouble(&self) -> Option<String> {
-        None
+        self.faults.away.borrow().then(|| unreachable().to_string())
     }
 }
 

@@ -1,5 +1,7 @@
 //! A bus that fails.
 
+use std::time::Duration;
+
 use orch_bus::{Bus, BusError};
 use orch_core::engine::{Detail, ObjectPhase};
 use orch_core::id::RunUid;
@@ -166,6 +168,28 @@ async fn a_run_that_comes_while_the_bus_is_away_is_not_lost() {
         assert_eq!(outcome(&second.until_over(uid).await, &plan), "Succeeded Completed: a Loaded, b Loaded");
     }
     assert_eq!(world.asked().await, "a#1 a#1 b#1 b#1");
+}
+
+#[tokio::test]
+async fn nobody_is_given_up_for_silence_while_the_bus_is_away() {
+    let plan = plans::with("a", |spec| {
+        spec.stages[0].timeouts.heartbeat_ms = 400;
+        spec.stages[0].retry.max_attempts = 1;
+    });
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let job = worker.take().await;
+    worker.end(&job, &Say::Started);
+    operator.until_count("r1", ObjectPhase::Running, 1).await;
+    world.bus.go_away(true);
+    let given_up = operator.until_count("r1", ObjectPhase::Failed, 1);
+    assert!(tokio::time::timeout(Duration::from_millis(1_000), given_up).await.is_err());
+    world.bus.go_away(false);
+    worker.end(&job, &Say::Loaded);
+    assert_eq!(outcome(&operator.until_over("r1").await, &plan), "Succeeded Completed: a Loaded");
+    let events = world.events().await;
+    assert!(!events.iter().any(|line| line.text("worker") == "operator"), "nor was it asked for");
 }
 
 #[tokio::test]
