@@ -18,8 +18,8 @@ processes() {
     cargo test --locked --workspace --features $features --test processes -- --test-threads 5
     # By itself: it is a measure.
     cargo test --locked --workspace --features $features --test speed -- --nocapture
-    start_spare_kafka twenty minute
-    cargo test --locked --workspace --features $features --test faults -- --nocapture
+    start_spare_kafka twenty minute moved
+    cargo test --locked --workspace --features $features --test faults -- --nocapture --test-threads 3
 }
 
 # python_packages: what the worker of examples/external-worker imports, in a folder of its own: ORCH_TEST_PYTHONPATH

@@ -44,6 +44,16 @@ impl Broker {
         assert!(started.success(), "the broker was not started: see {}", self.folder.display());
     }
 
+    /// Gives it another address, for the next start.
+    pub fn move_to(&self, address: &str) {
+        let properties = self.folder.join("server.properties");
+        let text = std::fs::read_to_string(&properties).unwrap();
+        let (old, new) = (format!("HOST://{}", self.bootstrap()), format!("HOST://{address}"));
+        assert!(text.contains(&old), "{text}");
+        std::fs::write(properties, text.replace(&old, &new)).unwrap();
+        std::fs::write(self.folder.join("bootstrap"), address).unwrap();
+    }
+
     /// Whether it answers.
     pub fn answers(&self) -> bool {
         let client: BaseConsumer =

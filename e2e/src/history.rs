@@ -3,10 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use futures::executor::block_on;
 use rdkafka::Message;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -169,29 +166,6 @@ impl Story {
             }
         }
     }
-}
-
-/// Creates a topic as somebody would who does not know this project.
-pub fn create_topic(bootstrap: &str, name: &str, partitions: i32, settings: &[(&str, &str)]) {
-    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-    let topic = settings.iter().fold(topic, |topic, (setting, value)| topic.set(setting, value));
-    let outcome = block_on(admin(bootstrap).create_topics(&[topic], &AdminOptions::new())).unwrap();
-    for topic in outcome {
-        topic.unwrap();
-    }
-}
-
-/// Deletes topics.
-pub fn delete_topics(bootstrap: &str, names: &[String]) {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let outcome = block_on(admin(bootstrap).delete_topics(&names, &AdminOptions::new())).unwrap();
-    for topic in outcome {
-        topic.unwrap();
-    }
-}
-
-fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
-    ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap()
 }
 
 /// Writes a value to the first partition of a topic, as anybody with a Kafka client could.

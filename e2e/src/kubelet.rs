@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Container, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, PodTemplateSpec, Secret};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -21,6 +21,15 @@ use crate::process::{Process, program};
 /// Variable with the number of the life that a worker process is: unlike that of a process it is never used again.
 pub const LIFE: &str = "ORCH_TEST_LIFE";
 
+/// What a kill makes of a worker: jobs know the numbers as [`LIFE`].
+#[derive(Debug, Clone, Copy)]
+pub struct Lives {
+    /// Of the process that was killed.
+    pub ended: u32,
+    /// Of the one that was started instead.
+    pub next: u32,
+}
+
 /// The workers of a namespace.
 pub struct Kubelet {
     workers: Arc<Mutex<HashMap<String, Vec<Worker>>>>,
@@ -31,6 +40,7 @@ struct Worker {
     name: String,
     process: Process,
     life: u32,
+    template: PodTemplateSpec,
     variables: Vec<(String, String)>,
     log: PathBuf,
 }
@@ -52,17 +62,17 @@ impl Kubelet {
     }
 
     /// SIGKILLs the worker of this name and starts one in its place, as a kubelet restarts a container. The answer is
-    /// the life that ended: its jobs know it as [`LIFE`].
-    pub fn kill_and_restart(&self, name: &str) -> u32 {
+    /// the two lives.
+    pub fn kill_and_restart(&self, name: &str) -> Lives {
         self.kill_and_start(name, name)
     }
 
     /// The same, but the new one has a name of its own, as the pod that replaces a lost one.
-    pub fn kill_and_replace(&self, name: &str) -> u32 {
+    pub fn kill_and_replace(&self, name: &str) -> Lives {
         self.kill_and_start(name, &format!("{name}-again"))
     }
 
-    fn kill_and_start(&self, name: &str, next: &str) -> u32 {
+    fn kill_and_start(&self, name: &str, next: &str) -> Lives {
         let mut workers = self.workers.lock().unwrap();
         let worker = workers.values_mut().flatten().find(|worker| worker.name == name).unwrap();
         worker.process.kill();
@@ -71,7 +81,7 @@ impl Kubelet {
         next.clone_into(&mut variables.unwrap().1);
         let ended = worker.life;
         (worker.life, worker.process) = live(next, &worker.variables, &worker.log);
-        ended
+        Lives { ended, next: worker.life }
     }
 
     /// The logs of the workers that run.
@@ -102,6 +112,10 @@ async fn follow(
             watcher::Event::Apply(deployment) | watcher::Event::InitApply(deployment) => {
                 let name = deployment.name_any();
                 let wanted = deployment.spec.replicas.unwrap_or(1) as usize;
+                // A worker with another template goes: at once, as one whose grace is over.
+                let template = deployment.spec.template.clone();
+                let is_current = |worker: &mut Worker| worker.template == template;
+                workers.lock().unwrap().entry(name.clone()).or_default().retain_mut(is_current);
                 let have = workers.lock().unwrap().get(&name).map_or(0, Vec::len);
                 for _ in have..wanted {
                     number += 1;
@@ -165,7 +179,8 @@ async fn start(client: &Client, deployment: &Deployment, folder: &Path, number: 
     let variables = variables(container, &config, &name);
     let log = folder.join(format!("{name}.log"));
     let (life, process) = live(&name, &variables, &log);
-    Worker { name, process, life, variables, log }
+    let template = deployment.spec.template.clone();
+    Worker { name, process, life, template, variables, log }
 }
 
 /// Starts a worker process, with the number of its life.

@@ -1,15 +1,20 @@
 //! One operator, one namespace, one stand-in for the kubelet.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::api::{apply_crds, client, condition, create_run, namespace, variable, wait_for, wait_for_end};
-use crate::history::{self, Story};
+use crate::api::{
+    apply_crds, client, condition, create_run, namespace, until, variable, wait_for, wait_for_end,
+};
+use crate::history::{self, Entry, Story};
 use crate::kubelet::Kubelet;
 use crate::process::{Process, program};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use orch_crds::status::PipelineRunStatus;
 use orch_crds::{Pipeline, PipelineRun};
 use serde_json::{Value, json};
@@ -112,20 +117,17 @@ impl Setup {
     /// Waits until an Event about a run has this reason. The answer is how often it was told.
     pub async fn until_told(&self, run: &str, reason: &str) -> i32 {
         let api = Api::<Event>::namespaced(self.client.clone(), &self.namespace);
-        let deadline = Instant::now() + LIMIT;
-        loop {
+        let told = async || {
             let events = api.list(&ListParams::default()).await.unwrap().items.into_iter();
             let about_run = events.filter(|event| {
                 event.regarding.as_ref().and_then(|about| about.name.as_deref()) == Some(run)
             });
             let (told, others): (Vec<Event>, Vec<Event>) =
                 about_run.partition(|event| event.reason.as_deref() == Some(reason));
-            if !told.is_empty() {
-                return told.iter().map(|event| event.series.as_ref().map_or(1, |series| series.count)).sum();
-            }
-            assert!(Instant::now() < deadline, "no Event {reason} about {run}, but {others:?}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+            let times = |event: &Event| event.series.as_ref().map_or(1, |series| series.count);
+            if told.is_empty() { Err(format!("{others:?}")) } else { Ok(told.iter().map(times).sum()) }
+        };
+        until(&format!("an Event {reason} about {run}"), LIMIT, told).await
     }
 
     /// Creates a run from YAML.
@@ -148,6 +150,15 @@ impl Setup {
         api.create(&PostParams::default(), &serde_json::from_value(pipeline).unwrap()).await.unwrap();
     }
 
+    /// Writes a Secret, whether it is there already or not.
+    pub async fn secret(&self, name: &str, files: &BTreeMap<String, Vec<u8>>) {
+        let files: BTreeMap<_, _> =
+            files.iter().map(|(key, value)| (key, ByteString(value.clone()))).collect();
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": files});
+        let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        api.patch(name, &PatchParams::apply("e2e").force(), &Patch::Apply(secret)).await.unwrap();
+    }
+
     /// Stores objects in an immutable ConfigMap, as `orch submit` does.
     pub async fn config_map(&self, name: &str, objects: &str) {
         let map = json!({"metadata": {"name": name}, "immutable": true, "data": {"objects.json": objects}});
@@ -156,12 +167,14 @@ impl Setup {
         api.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
     }
 
+    /// Everything in the topics of this test.
+    pub async fn entries(&self) -> Vec<Entry> {
+        let (bootstrap, prefix) = (self.bootstrap.clone(), format!("{}.", self.namespace));
+        tokio::task::spawn_blocking(move || history::read(&bootstrap, &prefix)).await.unwrap()
+    }
+
     /// What the topics say of a run.
     pub async fn story(&self, run: &PipelineRun) -> Story {
-        let (bootstrap, prefix) = (self.bootstrap.clone(), format!("{}.", self.namespace));
-        let uid = run.metadata.uid.clone().unwrap();
-        tokio::task::spawn_blocking(move || Story::of(&history::read(&bootstrap, &prefix), &uid))
-            .await
-            .unwrap()
+        Story::of(&self.entries().await, run.metadata.uid.as_deref().unwrap())
     }
 }

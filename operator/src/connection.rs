@@ -56,11 +56,11 @@ impl Connections {
     /// The bus behind a connection: the same one for the same contents.
     pub(crate) fn bus(&self, files: &Files) -> Result<Arc<dyn Bus>, BusError> {
         let mut buses = self.buses.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody uses these any more: a Secret says something else by now, and the clients would try the old for ever.
+        buses.retain(|files, bus| *files == self.own || Arc::strong_count(bus) > 1);
         if let Some(bus) = buses.get(files) {
             return Ok(bus.clone());
         }
-        // What nobody drives any more: a Secret with another password. Its clients would go on trying the old one.
-        buses.retain(|files, bus| *files == self.own || Arc::strong_count(bus) > 1);
         let config = KafkaConfig::from_files(files, None)?;
         info!(kafka = ?config.effective()?, "a connection to Kafka");
         let bus: Arc<dyn Bus> = Arc::new(KafkaBus::new(config)?);

@@ -70,7 +70,7 @@ pub(crate) async fn ensure(
         Ok(mismatches) => return Ok(Err(NotEnsured::Topics(Condition::of_mismatches(&mismatches)))),
         Err(error) => return Ok(Err(refused(&error))),
     }
-    let ensured = place.ensure(&set, || drive(context, &set, &files, bus.clone(), known_epoch)).await;
+    let ensured = place.ensure(&set, &files, || drive(context, &set, &files, bus.clone(), known_epoch)).await;
     Ok(match ensured {
         Ok(handle) => Ok(Ensured { handle, bus }),
         Err(NotDriven::Bus(error)) => Err(refused(&error)),
@@ -99,6 +99,7 @@ fn drive(
     };
     Drive {
         client: context.client.clone(),
+        connection: files.clone(),
         prepared: build(set, files, &workers),
         outage: outage::follow(bus.clone(), describe),
         bus,

@@ -5,19 +5,22 @@
 mod chance;
 mod judge;
 mod minute;
+mod moved;
 mod twenty;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use orch_e2e::api::until;
 use orch_e2e::executions::{self, processor};
-use serde_json::json;
+use orch_e2e::setup::LIMIT;
+use serde_json::{Value, json};
 
 /// Names of the run, its ConfigMap, its key: those of every test here.
 const RUN: &str = "faulty";
 
 /// A run of the objects in the ConfigMap `objects`, whose workers write down what they do.
-fn manifest(log: &Path, work: Duration) -> String {
+fn manifest(log: &Path, work: Duration) -> Value {
     json!({
         "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": RUN},
         "spec": {
@@ -28,19 +31,13 @@ fn manifest(log: &Path, work: Duration) -> String {
             "objectsFrom": [{"configMap": {"name": "objects", "key": "objects.json"}}],
         },
     })
-    .to_string()
 }
 
 /// Waits until so many executions have ended.
 async fn until_ended(log: &Path, wanted: usize) {
-    let limit = Duration::from_mins(2);
-    let deadline = Instant::now() + limit;
-    loop {
+    let ended = async || {
         let ended = executions::ended(log);
-        if ended >= wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{ended} of {wanted} executions ended within {limit:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if ended >= wanted { Ok(()) } else { Err(format!("{ended}")) }
+    };
+    until(&format!("{wanted} executions have ended"), LIMIT, ended).await;
 }

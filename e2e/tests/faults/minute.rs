@@ -29,7 +29,7 @@ async fn a_minute_without_kafka_is_said_and_costs_nothing_but_time() {
     let graph = layered(20, 20, 2);
     setup.config_map("objects", &objects_json(&graph)).await;
     let log = setup.folder.path().join("executions");
-    let run = setup.create(&manifest(&log, Duration::from_millis(50))).await;
+    let run = setup.create(&manifest(&log, Duration::from_millis(50)).to_string()).await;
     until_ended(&log, 150).await;
     broker.kill();
     let gone = Instant::now();

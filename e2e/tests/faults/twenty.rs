@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use orch_crds::status::RunPhase;
+use orch_e2e::api::until;
 use orch_e2e::broker::Broker;
 use orch_e2e::executions::{self, now_ms, times};
 use orch_e2e::graphs::{layered, objects_json};
 use orch_e2e::process::Process;
-use orch_e2e::setup::Setup;
+use orch_e2e::setup::{LIMIT, Setup};
 
 use crate::chance::Chance;
 use crate::judge::{Death, Evidence, Outage};
@@ -78,9 +79,9 @@ impl Scene {
                 let name = &names[chance.below(names.len())];
                 let at_ms = now_ms();
                 let kubelet = &self.setup.kubelet;
-                let worker =
+                let lives =
                     if in_place { kubelet.kill_and_restart(name) } else { kubelet.kill_and_replace(name) };
-                self.deaths.push(Death { worker, at_ms });
+                self.deaths.push(Death { worker: lives.ended, at_ms });
             }
             Victim::Broker => {
                 let from_ms = now_ms();
@@ -93,11 +94,8 @@ impl Scene {
     }
 
     async fn until_broker_answers(&self) {
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while !self.broker.answers() {
-            assert!(Instant::now() < deadline, "the broker has not come back");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let answers = async || if self.broker.answers() { Ok(()) } else { Err("silent".to_owned()) };
+        until("the broker answers again", LIMIT, answers).await;
     }
 }
 
@@ -110,7 +108,7 @@ async fn twenty_kills_lose_nothing_and_repeat_only_what_a_dead_worker_had_in_han
     let graph = layered(LEVELS, WIDTH, 2);
     scene.setup.config_map("objects", &objects_json(&graph)).await;
     let log = scene.log();
-    let run = scene.setup.create(&manifest(&log, WORK)).await;
+    let run = scene.setup.create(&manifest(&log, WORK).to_string()).await;
     let began = Instant::now();
     for (after, victim) in schedule {
         until_ended(&log, after).await;

@@ -3,6 +3,7 @@
 use kube::api::{Api, PostParams};
 use orch_crds::status::RunPhase;
 use orch_e2e::graphs::Graph;
+use orch_e2e::history::{Entry, Story};
 use serde_json::{Value, json};
 
 use orch_e2e::setup::Setup;
@@ -51,7 +52,15 @@ async fn o1_the_catalogue_runs_as_it_is() {
         "all three stages: {:?}",
         status.stages
     );
-    let story = setup.story(&run).await;
+    let entries = setup.entries().await;
+    let records: Vec<Value> = serde_json::from_str(OBJETS).unwrap();
+    for record in &records {
+        let id = record["IdObjet"].to_string();
+        let is_asked = |entry: &&Entry| entry.key == id && entry.value["event_type"] == "ObjectReady";
+        let meta = entries.iter().find(is_asked).map(|entry| &entry.value["meta"]);
+        assert_eq!(meta, Some(record), "the worker gets the whole record");
+    }
+    let story = Story::of(&entries, run.metadata.uid.as_deref().unwrap());
     story.assert_complete(&graph);
     story.assert_once();
     story.assert_order(&graph);

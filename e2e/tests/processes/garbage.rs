@@ -1,10 +1,10 @@
 //! O16: what a real producer can write to our topics by mistake or malice. It is counted by its reason and skipped.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use orch_crds::PipelineRun;
 use orch_crds::status::{PipelineRunStatus, RunPhase};
+use orch_e2e::api::until;
 use orch_e2e::history::{topics, write};
 use orch_e2e::http::{counter, free_address, get};
 use serde_json::json;
@@ -49,15 +49,11 @@ async fn succeeds(setup: &Setup, gate: &Path, run: &PipelineRun) {
 /// Waits until the operator at `address` has refused so many records for this reason.
 async fn until_refused(address: &str, reason: &str, wanted: u64) {
     let name = format!("orchestrator_refused_records_total{{reason=\"{reason}\"}}");
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        let count = counter(&get(address, "/metrics"), &name);
-        if count == Some(wanted) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{name} is {count:?}, not {wanted}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let counted = async || match counter(&get(address, "/metrics"), &name) {
+        Some(count) if count == wanted => Ok(()),
+        count => Err(format!("{count:?}")),
+    };
+    until(&format!("{name} {wanted}"), LIMIT, counted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

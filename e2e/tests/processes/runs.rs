@@ -81,6 +81,41 @@ async fn two_runs_share_a_pipeline_and_deleting_one_leaves_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_a_pipeline_leaves_its_live_runs_going() {
+    let setup = Setup::new("edited").await;
+    let _operator = setup.operator("operator");
+    let gate = setup.folder.path().join("gate");
+    let script = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+    let stages = |idle: u32| {
+        json!([{"name": "work", "processor": {"exec": {"command": ["sh", "-c", script]}},
+                "worker": {"maxReplicas": 1, "idleSeconds": idle}}])
+    };
+    setup.pipeline("medallion", &stages(60)).await;
+    let mut epochs = Vec::new();
+    for name in ["first", "second"] {
+        let manifest = format!(
+            "{{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {{name: {name}}}, \
+              spec: {{pipelineRef: {{name: medallion}}, objects: [{{id: a}}, {{id: b, dependsOn: [a]}}]}}}}"
+        );
+        setup.create(&manifest).await;
+        let status = setup.until(name, "running", |status| status.counts.running == 1).await;
+        epochs.push(status.epoch);
+    }
+    let api: Api<orch_crds::Pipeline> = Api::namespaced(setup.client.clone(), &setup.namespace);
+    let patch = Patch::Merge(json!({"spec": {"stages": stages(61)}}));
+    api.patch("medallion", &PatchParams::default(), &patch).await.unwrap();
+    for (name, before) in ["first", "second"].into_iter().zip(epochs) {
+        setup.until(name, "with the next actor", |status| status.epoch > before).await;
+    }
+    std::fs::write(gate, "").unwrap();
+    for name in ["first", "second"] {
+        let status = setup.end_of(name).await.status.unwrap();
+        assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 2), "{name}");
+    }
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_ends_and_says_so() {
     let setup = Setup::new("cancel").await;
     let _operator = setup.operator("operator");

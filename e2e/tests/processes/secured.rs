@@ -3,32 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, Patch, PatchParams, PostParams};
 use orch_crds::status::RunPhase;
 use orch_e2e::api::variable;
 use serde_json::json;
 
 use orch_e2e::setup::Setup;
 
-type Files = BTreeMap<String, ByteString>;
+type Files = BTreeMap<String, Vec<u8>>;
 
 /// The files of a client that may use what begins with `orchestrator.`, and the folder of all clients.
 fn client() -> (Files, PathBuf) {
     let clients =
         variable("ORCH_TEST_KAFKA_SECURE", "`make e2e-processes` starts secured brokers and sets it");
     let folder = PathBuf::from(clients);
-    let read = |name: &str| {
-        (name.to_owned(), ByteString(std::fs::read(folder.join("orchestrator").join(name)).unwrap()))
-    };
+    let read = |name: &str| (name.to_owned(), std::fs::read(folder.join("orchestrator").join(name)).unwrap());
     (["client.properties", "ca.crt"].map(read).into(), folder)
-}
-
-fn secret(files: &Files) -> Secret {
-    let mut secret = Secret { data: Some(files.clone()), ..Secret::default() };
-    secret.metadata.name = Some("team-kafka".to_owned());
-    secret
 }
 
 /// A run with a Secret that is wrong: named with these words, and mended by the right one.
@@ -36,8 +25,7 @@ async fn is_named_and_mended(name: &str, wrong: &Files, words: &[&str]) {
     let setup = Setup::new(name).await;
     // What the client's rules allow; the operator's own broker is another.
     let _operator = setup.operator_with("operator", &[("ORCH_TOPIC_PREFIX", "orchestrator.")]);
-    let secrets: Api<Secret> = Api::namespaced(setup.client.clone(), &setup.namespace);
-    secrets.create(&PostParams::default(), &secret(wrong)).await.unwrap();
+    setup.secret("team-kafka", wrong).await;
     let run = json!({
         "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": "secured"},
         "spec": {
@@ -52,9 +40,7 @@ async fn is_named_and_mended(name: &str, wrong: &Files, words: &[&str]) {
         assert!(message.contains(word), "`{word}` is not in: {message}");
     }
     assert_eq!(setup.until_told("secured", "KafkaAuthenticationFailed").await, 1);
-    let (right, _) = client();
-    let patch = Patch::Merge(json!({"data": secret(&right).data}));
-    secrets.patch("team-kafka", &PatchParams::default(), &patch).await.unwrap();
+    setup.secret("team-kafka", &client().0).await;
     let status = setup.end_of("secured").await.status.unwrap();
     assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 2));
     setup.kubelet.stop();
@@ -63,13 +49,13 @@ async fn is_named_and_mended(name: &str, wrong: &Files, words: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_named_and_mended_by_the_right_one() {
     let (mut files, _) = client();
-    let properties = String::from_utf8(files["client.properties"].0.clone()).unwrap();
+    let properties = String::from_utf8(files["client.properties"].clone()).unwrap();
     let lines = properties.lines().map(|line| match line.split_once('=') {
         Some(("sasl.password", _)) => "sasl.password=wrong",
         _ => line,
     });
     let wrong = lines.collect::<Vec<_>>().join("\n");
-    files.insert("client.properties".to_owned(), ByteString(wrong.into_bytes()));
+    files.insert("client.properties".to_owned(), wrong.into_bytes());
     is_named_and_mended("wrongpassword", &files, &["uthentication", "password"]).await;
 }
 
@@ -77,6 +63,6 @@ async fn a_wrong_password_is_named_and_mended_by_the_right_one() {
 async fn a_wrong_authority_is_named_and_mended_by_the_right_one() {
     let (mut files, folder) = client();
     let other = std::fs::read(folder.join("../certs/other-ca.crt")).unwrap();
-    files.insert("ca.crt".to_owned(), ByteString(other));
+    files.insert("ca.crt".to_owned(), other);
     is_named_and_mended("wrongauthority", &files, &["certificate"]).await;
 }

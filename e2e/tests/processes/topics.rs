@@ -2,13 +2,11 @@
 
 use orch_crds::status::RunPhase;
 use orch_e2e::api::{condition, delete_run};
-use orch_e2e::history::{create_topic, delete_topics, topics};
+use orch_e2e::history::topics;
+use orch_e2e::topics::{create, create_ready, delete};
 use serde_json::json;
 
 use orch_e2e::setup::{LIMIT, Setup};
-
-/// What our topics have, the control topic aside.
-const LOG: [(&str, &str); 2] = [("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1")];
 
 /// The names between backticks.
 fn named(message: &str) -> Vec<String> {
@@ -35,14 +33,18 @@ async fn topics_that_nobody_made_are_all_named_and_the_run_goes_on_when_they_are
     assert_eq!(missing.len(), 3, "{message}");
     assert_eq!(topics(&setup.bootstrap, "byhand."), Vec::<String>::new(), "and none is made");
     for name in &missing {
-        let partitions = if name.contains(".work") { 2 } else { 1 };
-        let settings: &[_] = if name.contains(".control") { &[("cleanup.policy", "compact")] } else { &LOG };
-        create_topic(&setup.bootstrap, name, partitions, settings);
+        if name.contains(".control") {
+            create(&setup.bootstrap, name, 1, &[("cleanup.policy", "compact")]).await;
+        } else {
+            create_ready(&setup.bootstrap, name, if name.contains(".work") { 2 } else { 1 }).await;
+        }
     }
     assert_eq!(setup.end_of("byhand").await.status.unwrap().phase, RunPhase::Succeeded);
     delete_run(&setup.client, &setup.namespace, "byhand", LIMIT).await;
     assert_eq!(topics(&setup.bootstrap, "byhand."), missing, "what others made stays");
-    delete_topics(&setup.bootstrap, &missing);
+    for name in &missing {
+        delete(&setup.bootstrap, name).await;
+    }
     setup.kubelet.stop();
 }
 
@@ -58,7 +60,9 @@ async fn topics_that_are_deleted_in_mid_run_are_all_named() {
         .await;
     setup.until("bereft", "running", |status| status.counts.running == 1).await;
     let all = topics(&setup.bootstrap, "deleted.");
-    delete_topics(&setup.bootstrap, &all);
+    for name in &all {
+        delete(&setup.bootstrap, name).await;
+    }
     let message = setup.until_reason("bereft", "TopicsReady", "TopicNotFound").await;
     assert_eq!(named(&message), all, "{message}");
     let status = setup.until("bereft", "stalled", |status| {
@@ -79,7 +83,7 @@ async fn topics_that_are_deleted_in_mid_run_are_all_named() {
 async fn a_topic_with_other_settings_is_named_until_it_is_right() {
     let setup = Setup::new("mismatch").await;
     let topic = "mismatch.mismatch.medallion.work";
-    create_topic(&setup.bootstrap, topic, 3, &[("retention.ms", "60000")]);
+    create(&setup.bootstrap, topic, 3, &[("retention.ms", "60000")]).await;
     let _operator = setup.operator("operator");
     setup
         .pipeline(
@@ -97,7 +101,7 @@ async fn a_topic_with_other_settings_is_named_until_it_is_right() {
     for part in [topic, "partitions is 3, it should be 4", "retention.ms is 60000, it should be -1"] {
         assert!(message.contains(part), "`{part}` is not in: {message}");
     }
-    delete_topics(&setup.bootstrap, &[topic.to_owned()]);
+    delete(&setup.bootstrap, topic).await;
     assert_eq!(setup.end_of("other").await.status.unwrap().phase, RunPhase::Succeeded);
     setup.kubelet.stop();
 }

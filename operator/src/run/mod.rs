@@ -39,11 +39,14 @@ pub(crate) async fn reconcile(run: Arc<PipelineRun>, context: Arc<Context>) -> R
     if run.status.as_ref().is_some_and(|status| status.completion_time.is_some()) {
         return finished(&context, &run, &uid, own_stages).await;
     }
-    if let Some(handle) = driven(&context, &run, &uid).await {
+    if let Some(handle) = driven(&context, &run, &uid).await
+        && !has_new_connection(&context, &handle).await?
+    {
         handle.order(&uid, orders(&run));
         // The actor may have been started anew for another of its runs.
+        let is_away = handle.outage().borrow().is_some();
         context.writers.follow(&context, &run, handle);
-        return Ok(Action::requeue(RESYNC));
+        return Ok(Action::requeue(if is_away { WAIT } else { RESYNC }));
     }
     start(&context, run, own_stages).await
 }
@@ -92,6 +95,16 @@ async fn finished(
 /// The set whose actor has this run already.
 async fn driven(context: &Context, run: &PipelineRun, uid: &RunUid) -> Option<Arc<SetHandle>> {
     context.registry.get(&SetKey::of_run(run)?).await.filter(|handle| handle.drives(uid))
+}
+
+/// Whether Kafka is away for the actor, and its Secret says by now how else to reach it.
+async fn has_new_connection(context: &Context, handle: &SetHandle) -> Result<bool, Error> {
+    if handle.outage().borrow().is_none() {
+        return Ok(false);
+    }
+    let (set, own) = (&handle.set, context.connections.own());
+    let files = kafka(&context.client, &set.namespace, set.secret.as_deref(), own).await?;
+    Ok(files.is_ok_and(|files| !handle.uses(&files)))
 }
 
 /// A run that no actor has yet: a new one, or one of a leader before us.

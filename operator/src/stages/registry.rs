@@ -17,6 +17,7 @@ use tracing::info;
 
 use super::StageSet;
 use super::set::{Drive, Runs, SetHandle, lock};
+use crate::connection::Files;
 
 /// Who was superseded leaves the topics to the other operator for so long, should both believe that they lead.
 const YIELD: Duration = Duration::from_secs(30);
@@ -108,13 +109,14 @@ impl Place {
     pub(crate) async fn ensure(
         &mut self,
         set: &StageSet,
+        connection: &Files,
         drive: impl FnOnce() -> Drive + Send,
     ) -> Result<Arc<SetHandle>, NotDriven> {
         let (mut runs, mut before) = (Runs::new(), None);
         if let Some(existing) = &*self.0 {
             match existing.how_it_ended() {
-                None if existing.set == *set => return Ok(existing.clone()),
-                None => info!(set = %set.name, "the stages have changed; they are started anew"),
+                None if existing.set == *set && existing.uses(connection) => return Ok(existing.clone()),
+                None => info!(set = %set.name, "stages or connection have changed; they are started anew"),
                 Some(Ended { exit: Exit::Superseded { epoch }, at }) if at.elapsed() < YIELD => {
                     return Err(NotDriven::Yielded(epoch));
                 }

@@ -17,6 +17,7 @@ use super::StageSet;
 use super::build::Prepared;
 use super::health::WorkersState;
 use super::workers::Workers;
+use crate::connection::Files;
 use crate::status::Condition;
 
 /// An actor that took over from one that broke is trusted after this: where it may not write, say, it breaks at once
@@ -26,6 +27,7 @@ const TRUSTED_AFTER: Duration = Duration::from_secs(5);
 /// What a set is driven with.
 pub(crate) struct Drive {
     pub(crate) client: Client,
+    pub(crate) connection: Files,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) prepared: Prepared,
     pub(crate) outage: watch::Receiver<Option<Condition>>,
@@ -38,6 +40,7 @@ pub(crate) struct Drive {
 /// One set that is driven.
 pub(crate) struct SetHandle {
     pub(crate) set: StageSet,
+    connection: Files,
     pipeline: PipelineHandle,
     workers: Workers,
     outage: watch::Receiver<Option<Condition>>,
@@ -57,7 +60,7 @@ impl SetHandle {
         runs: Runs,
         before: Option<Exit>,
     ) -> Result<Self, BusError> {
-        let Drive { client, bus, prepared, outage, window, leader, known_epoch, outlets } = drive;
+        let Drive { client, connection, bus, prepared, outage, window, leader, known_epoch, outlets } = drive;
         let settings = PipelineSettings {
             names: set.names.clone(),
             stages: all_stages(&set, runs.values()),
@@ -68,7 +71,8 @@ impl SetHandle {
         let pipeline =
             PipelineHandle::start(bus, settings, runs.values().cloned().collect(), outlets).await?;
         let workers = Workers::start(client, set.clone(), prepared, pipeline.demand(), pipeline.hands());
-        Ok(Self { set, pipeline, workers, outage, runs: Mutex::new(runs), since: Instant::now(), before })
+        let (runs, since) = (Mutex::new(runs), Instant::now());
+        Ok(Self { set, connection, pipeline, workers, outage, runs, since, before })
     }
 
     /// Takes a run in; one that is here already gets its orders.
@@ -98,6 +102,11 @@ impl SetHandle {
         };
         self.pipeline.remove(run).await;
         last
+    }
+
+    /// Whether this is how it reaches Kafka.
+    pub(crate) fn uses(&self, connection: &Files) -> bool {
+        self.connection == *connection
     }
 
     /// Whether a run is driven here.
