@@ -4,13 +4,12 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/scripts/servers.sh"
-# Objects/s that each graph must reach.
-export ORCH_SPEED_FLOOR=${ORCH_SPEED_FLOOR:-10000}
+# The part of a level replay that each graph must reach: of one with 135,000 objects/s, 10,000.
+export ORCH_SPEED_FLOOR=${ORCH_SPEED_FLOOR:-0.074}
 export ORCH_SPEED_WARM=${ORCH_SPEED_WARM:-40}
 
 features=(--features orch-e2e/processes-tests)
-cargo build --release --locked --workspace "${features[@]}" --bins
-cargo test --release --locked --workspace "${features[@]}" --test speed --no-run
+cargo build --release --locked --workspace "${features[@]}" --bins --test speed
 start_api
 start_kafka
 cargo test --release --locked --workspace "${features[@]}" --test speed -- --nocapture

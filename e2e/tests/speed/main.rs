@@ -23,9 +23,9 @@ const CHUNK: usize = 5_000;
 /// Replays before anything is measured, when `ORCH_SPEED_WARM` does not say otherwise. A broker that has just begun
 /// compiles itself: it becomes three times as fast within a minute of work.
 const WARM: f64 = 3.0;
-/// Objects/s that every graph must reach, when `ORCH_SPEED_FLOOR` does not say otherwise: for builds that are not
-/// optimised, on two cores that broker and API server share.
-const FLOOR: f64 = 1_500.0;
+/// The part of a level replay that every graph must reach, when `ORCH_SPEED_FLOOR` does not say otherwise: for builds that
+/// are not optimised, on two cores that broker and API server share.
+const FLOOR: f64 = 0.02;
 
 /// The files of GRAPHS, or a graph of the size and depth of a circuit of fifteen thousand gates.
 fn graphs() -> Vec<(String, Graph)> {
@@ -106,7 +106,7 @@ async fn runs_reach_a_known_part_of_a_level_replay() {
         "{:<36} {:>7} {:>6} {:>11} {:>12} {:>6}",
         "graph", "objects", "levels", "objects/s", "replay", "ratio"
     );
-    let mut slowest = f64::INFINITY;
+    let mut least = f64::INFINITY;
     for (number, (name, graph)) in graphs().iter().enumerate() {
         let mut source = Vec::new();
         for (n, chunk) in graph.chunks(CHUNK).enumerate() {
@@ -131,13 +131,13 @@ async fn runs_reach_a_known_part_of_a_level_replay() {
             sizes.len(),
             ours / replay
         );
-        slowest = slowest.min(ours);
+        least = least.min(ours / replay);
     }
     for line in
         std::fs::read_to_string(setup.log("operator")).unwrap().lines().filter(|line| line.contains("acks"))
     {
         println!("{line}");
     }
-    assert!(slowest > setting("ORCH_SPEED_FLOOR", FLOOR), "{slowest:.0} objects/s");
+    assert!(least > setting("ORCH_SPEED_FLOOR", FLOOR), "{least:.3} of a level replay");
     setup.kubelet.stop();
 }
