@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use orch_bus::Bus;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::status::Condition;
 
 /// How often the bus is looked at; it asks the broker by itself when there is a suspicion.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// An outage is over when the bus has answered for so long: a broker that starts answers and falls silent again.
+const CALM: Duration = Duration::from_secs(2);
 
 /// The condition `TopicsReady` while Kafka is away, as `describe` makes it of the client's words; `None` while it
 /// answers. Looks until the last receiver is gone.
@@ -19,12 +23,18 @@ pub(crate) fn follow(
 ) -> watch::Receiver<Option<Condition>> {
     let (sender, receiver) = watch::channel(None);
     tokio::spawn(async move {
+        let mut silent = Instant::now();
         loop {
             tokio::select! {
                 () = sender.closed() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
             let found = bus.trouble().map(&describe);
+            if found.is_some() {
+                silent = Instant::now();
+            } else if silent.elapsed() < CALM {
+                continue;
+            }
             sender.send_if_modified(|known| renew(known, found));
         }
     });

@@ -25,7 +25,7 @@ fn is_stalled(status: &PipelineRunStatus) -> bool {
 async fn a_minute_without_kafka_is_said_and_costs_nothing_but_time() {
     let broker = Broker::spare("minute");
     let setup = Setup::with_kafka("minute", broker.bootstrap()).await;
-    let _operator = setup.operator("operator");
+    let operator = setup.operator("operator");
     let graph = layered(20, 20, 2);
     setup.config_map("objects", &objects_json(&graph)).await;
     let log = setup.folder.path().join("executions");
@@ -64,7 +64,8 @@ async fn a_minute_without_kafka_is_said_and_costs_nothing_but_time() {
         (400, 400),
         "no worker died: nothing runs twice"
     );
-    assert_eq!(setup.until_told(RUN, "KafkaUnreachable").await, 1, "not again and again");
+    let told = setup.until_told(RUN, "KafkaUnreachable").await;
+    assert_eq!(told, 1, "not again and again: {}", operator.log());
     assert_eq!(setup.until_told(RUN, "TopicsReady").await, 1);
     setup.kubelet.stop();
 }
