@@ -66,6 +66,7 @@ async fn a_minute_without_kafka_is_said_and_costs_nothing_but_time() {
     );
     let told = setup.until_told(RUN, "KafkaUnreachable").await;
     assert_eq!(told, 1, "not again and again: {}", operator.log());
-    assert_eq!(setup.until_told(RUN, "TopicsReady").await, 1);
+    let told = setup.until_told(RUN, "TopicsReady").await;
+    assert_eq!(told, 1, "{}", operator.log());
     setup.kubelet.stop();
 }
