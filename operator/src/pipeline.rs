@@ -9,15 +9,14 @@ use kube::{Api, ResourceExt};
 use orch_crds::Pipeline;
 use orch_crds::condition::{accepted, topics_ready, types};
 use orch_crds::status::{PipelineStageStatus, PipelineStatus};
-use orch_crds::view::set_condition;
 use orch_runner::{Exit, now_ms};
 use serde_json::json;
 
 use crate::context::Context;
 use crate::ensure::{NotEnsured, ensure};
-use crate::error::Error;
+use crate::error::{Error, is_conflict, is_not_found};
 use crate::stages::{SetHandle, StageSet};
-use crate::status::Condition;
+use crate::status::{Condition, taken_over};
 use crate::{finalizer, removal};
 
 /// What is not there is looked for again after this.
@@ -64,8 +63,7 @@ fn trouble(handle: &SetHandle, set: &StageSet) -> Option<Condition> {
 }
 
 fn another_operator(epoch: u64) -> Condition {
-    let message = format!("another operator took the topics over, with the term {epoch}");
-    Condition::new(types::TOPICS_READY, "False", topics_ready::ANOTHER_OPERATOR, message)
+    Condition::new(types::TOPICS_READY, "False", topics_ready::ANOTHER_OPERATOR, taken_over(epoch))
 }
 
 fn status(
@@ -83,8 +81,8 @@ fn status(
         conditions.extend([Condition::topics_are_ready(), workers.condition()]);
     }
     conditions.retain(|condition| problem.as_ref().is_none_or(|problem| problem.type_ != condition.type_));
-    for Condition { type_, status: is, reason, message } in conditions.into_iter().chain(problem) {
-        set_condition(&mut status.conditions, (type_, is, reason), &message, now);
+    for condition in conditions.into_iter().chain(problem) {
+        condition.put(&mut status.conditions, now);
     }
     status.epoch = handle.map(SetHandle::epoch).or(status.epoch);
     status.runs = handle.map_or(0, |handle| handle.count_runs() as u32);
@@ -113,7 +111,7 @@ async fn write(context: &Context, pipeline: &Pipeline, status: PipelineStatus) -
     match api.patch_status(&pipeline.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         // Whatever changed it brings us here again.
-        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
+        Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use orch_core::duration;
 use orch_core::engine::{OperatorReason, RunEnd};
 use orch_core::id::{Attempt, Epoch, Millis, canonical_number};
+use orch_core::plan::is_deeper_than;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::headers::{Headers, event_headers};
 use crate::run_record::OPERATOR_WORKER;
-use crate::{MAX_NESTING, MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES, id_json, is_deeper_than, rfc3339};
+use crate::{MAX_NESTING, MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES, id_json, rfc3339};
 
 /// What a worker says about one attempt.
 #[derive(Debug, Clone)]

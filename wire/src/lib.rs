@@ -7,7 +7,6 @@
 mod answer;
 mod control;
 mod headers;
-mod nesting;
 mod ready;
 mod run_record;
 mod time;
@@ -16,7 +15,6 @@ mod topic;
 pub use answer::{Answer, AnswerKind, EventsRecord, Malformed, decode_event};
 pub use control::{ControlRecord, RunGate};
 pub use headers::{HEADER_REPLY_TOPIC, Headers, event_headers};
-pub use nesting::is_deeper_than;
 pub use ready::{Input, Ready, ReadyView};
 pub use run_record::{RunRecord, RunRecordKind};
 pub use time::{parse_rfc3339, rfc3339};
@@ -27,7 +25,7 @@ pub const MAX_RECORD_BYTES: usize = 512 * 1024;
 /// Largest `outputs` of an answer; `log_tail` has the same limit.
 pub const MAX_OUTPUTS_BYTES: usize = 4 * 1024;
 /// Deepest nesting of any field of an answer, as of `meta` and `params`: dependants get `outputs` some levels further in.
-pub const MAX_NESTING: usize = orch_core::plan::MAX_DEPTH as usize;
+pub const MAX_NESTING: usize = orch_core::plan::MAX_DEPTH;
 
 /// An id as JSON writes it: a number for canonical decimals up to 2^53 - 1, else a string.
 pub(crate) fn id_json(id: &str) -> serde_json::Value {

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use orch_wire::{MAX_NESTING, MAX_OUTPUTS_BYTES, is_deeper_than};
+use orch_core::plan::is_deeper_than;
+use orch_wire::{MAX_NESTING, MAX_OUTPUTS_BYTES};
 use serde::Serialize;
 use serde_json::value::RawValue;
 

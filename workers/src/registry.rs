@@ -202,7 +202,10 @@ mod tests {
             ("junk", "one member"),
             ("{}", "none or several"),
             (r#"{"simulate":{},"exec":{"command":["x"]}}"#, "none or several"),
-            (r#"{"spark":{}}"#, "no processor `spark`; it has exec"),
+            #[cfg(feature = "http")]
+            (r#"{"spark":{}}"#, "no processor `spark`; it has exec, http, simulate"),
+            #[cfg(not(feature = "http"))]
+            (r#"{"spark":{}}"#, "no processor `spark`; it has exec, simulate"),
             (r#"{"simulate":{"duration":"soon"}}"#, "`soon` is no duration"),
             (r#"{"simulate":{"jitter":2}}"#, "jitter"),
             (r#"{"simulate":{"failureRate":-1}}"#, "failureRate"),

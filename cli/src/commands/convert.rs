@@ -1,8 +1,8 @@
 //! `orch convert FILE`.
 
-use orch_core::counted;
 use std::path::Path;
 
+use orch_core::counted;
 use orch_crds::conversion::check_name;
 use serde::Serialize;
 

@@ -184,6 +184,5 @@ pub(crate) fn missing_kind(processor: &str) -> Option<String> {
 
 /// Whether somebody else's program does the work of the stage.
 pub(crate) fn is_external(stage: &StagePlan) -> bool {
-    serde_json::from_str::<serde_json::Value>(&stage.processor)
-        .is_ok_and(|value| value.get("external").is_some())
+    missing_kind(&stage.processor).as_deref() == Some("external")
 }

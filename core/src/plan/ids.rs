@@ -1,6 +1,7 @@
 //! Collects the ids of the objects and checks what each object carries.
 
-use super::json_limits::{self, Fault, MAX_DEPTH};
+use super::json_limits::{self, Fault};
+use super::nesting::MAX_DEPTH;
 use super::report::{Checks, Report, Section};
 use crate::finding::{Finding, FindingKind};
 use crate::id::{MAX_SAFE_INTEGER, ObjectId};

@@ -1,11 +1,8 @@
 //! What JSON text may hold so that every reader of it agrees: integers up to 2^53 - 1, bounded nesting, whole
 //! characters. One pass over the bytes, without a tree. The text is taken to be well-formed.
 
+use super::nesting::{MAX_DEPTH, is_deeper_than};
 use crate::id::MAX_SAFE_INTEGER;
-
-/// Deepest nesting of `meta` and `params`. Readers stop at about 128 levels (`serde_json` does), and a record wraps the
-/// value in a few of its own.
-pub const MAX_DEPTH: u32 = 100;
 
 /// Something in a JSON text that not every reader keeps.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,8 +41,6 @@ struct Scan<'t> {
 
 impl Scan<'_> {
     fn run(&mut self) {
-        let mut depth = 0_u32;
-        let mut too_deep = false;
         while let Some(byte) = self.bytes.get(self.at) {
             match byte {
                 b'"' => self.string(),
@@ -54,19 +49,10 @@ impl Scan<'_> {
                     self.key = self.last_string;
                     self.at += 1;
                 }
-                b'{' | b'[' => {
-                    depth += 1;
-                    too_deep |= depth > MAX_DEPTH;
-                    self.at += 1;
-                }
-                b'}' | b']' => {
-                    depth = depth.saturating_sub(1);
-                    self.at += 1;
-                }
                 _ => self.at += 1,
             }
         }
-        if too_deep {
+        if is_deeper_than(self.bytes, MAX_DEPTH) {
             self.faults.push(Fault::TooDeep);
         }
     }

@@ -4,6 +4,7 @@ mod digest;
 mod ids;
 mod json_limits;
 mod links;
+mod nesting;
 mod report;
 mod route;
 mod stages;
@@ -21,7 +22,7 @@ use crate::spec::{
 
 use report::{Checks, Report, Section};
 
-pub use json_limits::MAX_DEPTH;
+pub use nesting::{MAX_DEPTH, is_deeper_than};
 
 /// A checked run. Objects are in plan order: as the spec lists them, then those that nobody defined, in the order of
 /// their first mention.

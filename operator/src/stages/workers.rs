@@ -289,11 +289,5 @@ impl StageWorkers {
 /// How a stage is scaled. Stages that a Deployment is built for stand in the set.
 fn policy(set: &StageSet, name: &StageName) -> WorkerPolicy {
     let stage = set.stages.iter().find(|stage| stage.name == name.as_str());
-    let worker = stage.and_then(|stage| stage.worker.clone()).unwrap_or_default();
-    WorkerPolicy {
-        concurrency: worker.concurrency,
-        min_replicas: worker.min_replicas,
-        max_replicas: worker.max_replicas,
-        idle_seconds: worker.idle_seconds,
-    }
+    stage.and_then(|stage| stage.worker.clone()).unwrap_or_default().policy()
 }

@@ -7,7 +7,7 @@ use orch_core::id::{Millis, StageName};
 use orch_core::plan::RunPlan;
 use orch_crds::condition::{succeeded, types};
 use orch_crds::status::{PipelineRunStatus, RunPhase, timestamp};
-use orch_crds::view::{StageFacts, fill, set_condition};
+use orch_crds::view::{StageFacts, fill};
 use orch_runner::Exit;
 
 use super::trouble::{condition, stall};
@@ -39,19 +39,20 @@ pub(super) fn compose(
     status.start_offset = facts.start_offset.or(status.start_offset);
     let trouble = seen.and_then(|seen| seen.trouble.as_ref()).filter(|_| !written.phase.is_final());
     let outage = seen.and_then(|seen| seen.outage.as_ref()).filter(|_| !written.phase.is_final());
+    let of_exit =
+        seen.zip(trouble).and_then(|(seen, exit)| Condition::of_exit(exit, seen.set.secret.as_deref()));
     for fact in &facts.conditions {
-        let of_exit =
-            seen.zip(trouble).and_then(|(seen, exit)| Condition::of_exit(exit, seen.set.secret.as_deref()));
         // Kafka is away now; what the reconcile found wrong is newer than the end of an actor, what it found right is not.
-        let of_exit = of_exit.filter(|_| fact.status == "True");
-        let newer = outage.cloned().or(of_exit).filter(|newer| newer.type_ == fact.type_);
-        set(&mut status, newer.unwrap_or_else(|| fact.clone()), now);
+        let newer = outage.or(of_exit.as_ref().filter(|_| fact.status == "True"));
+        let newest = newer.filter(|newer| newer.type_ == fact.type_).unwrap_or(fact);
+        newest.clone().put(&mut status.conditions, now);
     }
     if facts.refused {
         status.phase = RunPhase::Failed;
         status.completion_time = status.completion_time.or_else(|| timestamp(now));
         let message = "the graph was refused; see GraphValid";
-        set(&mut status, Condition::new(types::SUCCEEDED, "False", succeeded::GRAPH_INVALID, message), now);
+        let refused = Condition::new(types::SUCCEEDED, "False", succeeded::GRAPH_INVALID, message);
+        refused.put(&mut status.conditions, now);
     }
     if let Some(seen) = seen
         && let (Some(plan), Some(view)) = (seen.plan.as_deref(), seen.view)
@@ -62,7 +63,7 @@ pub(super) fn compose(
     let was_told = condition(&status, types::STALLED).is_some();
     // Of a run that waits to be accepted nothing is said.
     if stall.status == "True" || was_told || seen.is_some_and(|seen| seen.view.is_some()) {
-        set(&mut status, stall, now);
+        stall.put(&mut status.conditions, now);
     }
     status
 }
@@ -74,16 +75,11 @@ fn show(status: &mut PipelineRunStatus, seen: &Seen<'_>, (plan, view): (&RunPlan
         replicas: seen.workers.stages.get(name).map_or(0, |health| health.wanted),
     };
     fill(status, view, plan, stage, now);
-    set(status, seen.workers.condition(), now);
+    seen.workers.condition().put(&mut status.conditions, now);
     if status.phase.is_final() {
         // An ended run wants no workers of its own; a Pipeline's are no longer this run's concern.
         status.stages.iter_mut().for_each(|stage| stage.replicas = 0);
     }
-}
-
-fn set(status: &mut PipelineRunStatus, condition: Condition, now: Millis) {
-    let Condition { type_, status: is, reason, message } = condition;
-    set_condition(&mut status.conditions, (type_, is, reason), &message, now);
 }
 
 #[cfg(test)]

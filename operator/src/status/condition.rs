@@ -1,7 +1,10 @@
 //! Conditions as facts, before they stand in a status.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use orch_bus::{BusError, Obstacle, TopicMismatch};
+use orch_core::id::{Epoch, Millis};
 use orch_crds::condition::{topics_ready, types};
+use orch_crds::view::set_condition;
 use orch_runner::Exit;
 
 /// A condition as a fact: type, status, reason and message.
@@ -21,6 +24,12 @@ impl Condition {
         message: impl Into<String>,
     ) -> Self {
         Self { type_, status, reason, message: message.into() }
+    }
+
+    /// Puts it among the conditions of a status.
+    pub(crate) fn put(self, conditions: &mut Vec<meta::Condition>, now: Millis) {
+        let Self { type_, status, reason, message } = self;
+        set_condition(conditions, (type_, status, reason), &message, now);
     }
 
     /// The topics are as they should be.
@@ -74,4 +83,9 @@ impl Condition {
             Exit::Stopped | Exit::Superseded { .. } => None,
         }
     }
+}
+
+/// What people are told when another operator leads.
+pub(crate) fn taken_over(epoch: Epoch) -> String {
+    format!("another operator took the topics over, with the term {epoch}")
 }

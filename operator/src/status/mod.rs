@@ -7,6 +7,6 @@ mod trouble;
 mod writer;
 mod writers;
 
-pub(crate) use condition::Condition;
+pub(crate) use condition::{Condition, taken_over};
 pub(crate) use facts::Facts;
 pub(crate) use writers::Writers;

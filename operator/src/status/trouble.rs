@@ -7,6 +7,7 @@ use orch_crds::status::PipelineRunStatus;
 use orch_runner::Exit;
 
 use super::Condition as Fact;
+use super::condition::taken_over;
 
 /// Whether the run waits for something that a person has to mend: the condition `Stalled`. `end` is how its actor ended.
 pub(super) fn stall(status: &PipelineRunStatus, end: Option<&Exit>) -> Fact {
@@ -19,8 +20,7 @@ pub(super) fn stall(status: &PipelineRunStatus, end: Option<&Exit>) -> Fact {
 
 fn why(status: &PipelineRunStatus, end: Option<&Exit>) -> Option<(&'static str, String)> {
     if let Some(Exit::Superseded { epoch }) = end {
-        let message = format!("another operator took the topics over, with the term {epoch}");
-        return Some((stalled::ANOTHER_OPERATOR, message));
+        return Some((stalled::ANOTHER_OPERATOR, taken_over(*epoch)));
     }
     if let Some(of_topics) = topics_stall(status) {
         return Some(of_topics);

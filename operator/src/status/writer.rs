@@ -23,6 +23,7 @@ use super::compose::{Seen, compose};
 use super::facts::Facts;
 use super::trouble::{condition, topics_news};
 use crate::context::Context;
+use crate::error::{is_conflict, is_not_found};
 use crate::stages::{SetHandle, SetKey, WorkersState, stop_workers};
 
 /// Between two writes of one run.
@@ -197,11 +198,11 @@ impl Writer {
                 self.written = wanted.clone();
                 Ok(())
             }
-            Err(kube::Error::Api(status)) if status.is_conflict() => match self.api.get(&name).await {
+            Err(error) if is_conflict(&error) => match self.api.get(&name).await {
                 Ok(current) => self.catch_up(current),
                 Err(error) => self.refused(&error),
             },
-            Err(kube::Error::Api(status)) if status.is_not_found() => Err(Outcome::NotOurs),
+            Err(error) if is_not_found(&error) => Err(Outcome::NotOurs),
             Err(error) => self.refused(&error),
         }
     }

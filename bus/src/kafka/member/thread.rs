@@ -38,6 +38,8 @@ const ASK: Duration = Duration::from_secs(5);
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 /// Limit of giving a place in the group up.
 const GIVE_UP: Duration = Duration::from_secs(3);
+/// Length of a UUID with a dash before it.
+const UUID: usize = 37;
 
 /// A step of the group's protocol that waits for us.
 enum Rebalance {
@@ -397,9 +399,6 @@ impl Thread {
         }))
     }
 }
-
-/// Length of a UUID with a dash before it.
-const UUID: usize = 37;
 
 fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
     partitions.elements().iter().map(TopicPartitionListElem::partition).collect()

@@ -1,5 +1,9 @@
 //! How deep JSON text nests: whoever reads a record may use a reader that stops at about 128 levels.
 
+/// Deepest nesting of `meta` and `params`, and of what workers answer. Readers stop at about 128 levels (`serde_json`
+/// does), and a record wraps the value in a few of its own.
+pub const MAX_DEPTH: usize = 100;
+
 /// Whether arrays and objects nest deeper than `limit`. One pass without a stack; the text need not be JSON.
 pub fn is_deeper_than(json: &[u8], limit: usize) -> bool {
     // Counting brackets is quicker than following them, and few records have so many.
