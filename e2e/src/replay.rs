@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::producer::{BaseProducer, BaseRecord};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::topics::create;
 
 /// A record of the usual size.
 const RECORD: [u8; 300] = [b'x'; 300];
@@ -17,7 +17,9 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// How long the levels of these sizes take. Makes two topics that begin with `prefix`.
 pub fn level_replay(bootstrap: &str, prefix: &str, levels: &[usize]) -> Duration {
     let names = [format!("{prefix}.ready"), format!("{prefix}.events")];
-    create(bootstrap, &names);
+    for name in &names {
+        futures::executor::block_on(create(bootstrap, name, 1, &[]));
+    }
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("acks", "all")
@@ -26,6 +28,9 @@ pub fn level_replay(bootstrap: &str, prefix: &str, levels: &[usize]) -> Duration
         .set("batch.num.messages", "10000")
         .create()
         .unwrap();
+    for name in &names {
+        wait_for_leader(&producer, name);
+    }
     let readers = names.each_ref().map(|name| reader(bootstrap, name));
     // Connections and metadata are no part of the measure.
     for (name, reader) in names.iter().zip(&readers) {
@@ -74,23 +79,13 @@ fn reader(bootstrap: &str, topic: &str) -> BaseConsumer {
     consumer
 }
 
-fn create(bootstrap: &str, names: &[String; 2]) {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
-    let topics = names.each_ref().map(|name| NewTopic::new(name, 1, TopicReplication::Fixed(1)));
-    let created = futures::executor::block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap();
-    for result in created {
-        result.unwrap_or_else(|(topic, error)| panic!("topic {topic}: {error}"));
-    }
+fn wait_for_leader(producer: &BaseProducer, topic: &str) {
     let deadline = Instant::now() + LIMIT;
-    let client: &rdkafka::client::Client<_> = admin.inner();
-    for name in names {
-        let leads = || {
-            let metadata = client.fetch_metadata(Some(name), Duration::from_secs(5)).unwrap();
-            metadata.topics()[0].partitions().first().is_some_and(|partition| partition.leader() >= 0)
-        };
-        while !leads() {
-            assert!(Instant::now() < deadline, "topic {name} has no leader");
-        }
+    let leads = || {
+        let metadata = producer.client().fetch_metadata(Some(topic), Duration::from_secs(5)).unwrap();
+        metadata.topics()[0].partitions().first().is_some_and(|partition| partition.leader() >= 0)
+    };
+    while !leads() {
+        assert!(Instant::now() < deadline, "topic {topic} has no leader");
     }
 }

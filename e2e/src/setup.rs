@@ -4,12 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::api::{
-    apply_crds, client, condition, create_run, namespace, until, variable, wait_for, wait_for_end,
-};
-use crate::history::{self, Entry, Story};
-use crate::kubelet::Kubelet;
-use crate::process::{Process, program};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
@@ -19,6 +13,13 @@ use orch_crds::status::PipelineRunStatus;
 use orch_crds::{Pipeline, PipelineRun};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::api::{
+    apply_crds, client, condition, create_run, namespace, until, variable, wait_for, wait_for_end,
+};
+use crate::history::{self, Entry, Story};
+use crate::kubelet::Kubelet;
+use crate::process::{Process, program};
 
 /// A run may take this long on a machine that is busy with other things.
 pub const LIMIT: Duration = Duration::from_mins(2);

@@ -4,9 +4,8 @@ use kube::api::{Api, PostParams};
 use orch_crds::status::RunPhase;
 use orch_e2e::graphs::Graph;
 use orch_e2e::history::{Entry, Story};
-use serde_json::{Value, json};
-
 use orch_e2e::setup::Setup;
+use serde_json::{Value, json};
 
 const OBJETS: &str = include_str!("../../../Objets.json");
 

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::ListParams;
-use orch_e2e::api::{condition, variable, wait_for};
+use orch_e2e::api::{condition, variable};
 use orch_e2e::command::{Said, run};
 use orch_e2e::history::topics;
 use orch_e2e::process::program;
-use orch_e2e::setup::{LIMIT, Setup};
+use orch_e2e::setup::Setup;
 use serde_json::{Value, json};
 
 /// As many objects as one run may have in a local run.
@@ -224,7 +224,7 @@ async fn a_cancelled_run_says_so_to_whoever_watches() {
     );
     orch(&setup, &["submit", &long]).await.ended_with(0);
     let running = |status: &orch_crds::status::PipelineRunStatus| status.counts.running == 1;
-    wait_for(&setup.client, &setup.namespace, "long", ("running", LIMIT), running).await;
+    setup.until("long", "running", running).await;
     let (watched, cancelled) =
         tokio::join!(orch(&setup, &["watch", "long"]), orch(&setup, &["cancel", "long"]));
     assert_eq!(cancelled.ended_with(0).out, "pipelinerun.kafka-orchestrator.dev/long cancelled\n");

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use kube::config::{AuthInfo, Kubeconfig};
-use orch_crds::status::PipelineRunStatus;
-use orch_e2e::api::{condition, wait_for};
 use orch_e2e::command::{Said, command, run};
 use orch_e2e::process::program;
-use orch_e2e::setup::{LIMIT, Setup};
+use orch_e2e::setup::Setup;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::command::{file, kubeconfig, orch};
@@ -167,10 +165,7 @@ async fn kafka_that_is_away_is_named_by_run_watch_and_status() {
 
     let _operator = setup.operator_with("operator", &[("ORCH_BOOTSTRAP_SERVERS", "127.0.0.1:9")]);
     orch(&setup, &["submit", SMALL, "--name", "away"]).await.ended_with(0);
-    let named = |status: &PipelineRunStatus| {
-        condition(status, "TopicsReady").is_some_and(|(_, reason, _)| reason == "KafkaUnreachable")
-    };
-    wait_for(&setup.client, &setup.namespace, "away", ("refused", LIMIT), named).await;
+    setup.until_reason("away", "TopicsReady", "KafkaUnreachable").await;
     let said = orch(&setup, &["status", "away"]).await.ended_with(0);
     assert!(
         said.out.contains("TopicsReady=False: KafkaUnreachable: Kafka at 127.0.0.1:9 is not reachable"),

@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
 use orch_crds::PipelineRun;
-use orch_crds::status::{PipelineRunStatus, RunPhase};
-use orch_e2e::api::{until, wait_for};
+use orch_crds::status::RunPhase;
+use orch_e2e::api::until;
 use orch_e2e::graphs::{layered, objects_json};
 use orch_e2e::history::topics;
 use orch_e2e::process::Process;
@@ -93,7 +93,7 @@ async fn a_run_that_is_deleted_at_any_moment_leaves_nothing() {
     let operator = setup.operator("operator");
     // Before acceptance: it waits for a ConfigMap.
     setup.create(&manifest("waits", "objectsFrom: [{configMap: {name: none, key: objects.json}}]")).await;
-    reached(&setup, "waits", |status| !status.conditions.is_empty()).await;
+    setup.until("waits", "where it is to be deleted", |status| !status.conditions.is_empty()).await;
     delete(&setup, "waits").await;
     nothing_is_left(&setup, "waits").await;
     // As soon as the operator holds it: its topics are being made.
@@ -116,20 +116,16 @@ async fn a_run_that_is_deleted_at_any_moment_leaves_nothing() {
     nothing_is_left(&setup, "topics").await;
     // As soon as the actor may have it.
     setup.create(&manifest("begun", SMALL)).await;
-    reached(&setup, "begun", |status| status.start_offset.is_some()).await;
+    setup.until("begun", "where it is to be deleted", |status| status.start_offset.is_some()).await;
     delete(&setup, "begun").await;
     nothing_is_left(&setup, "begun").await;
     // Right after the end.
     setup.create(&manifest("ended", SMALL)).await;
-    reached(&setup, "ended", |status| status.phase.is_final()).await;
+    setup.until("ended", "where it is to be deleted", |status| status.phase.is_final()).await;
     delete(&setup, "ended").await;
     nothing_is_left(&setup, "ended").await;
     assert_eq!(made_again(&operator), Vec::<String>::new());
     setup.kubelet.stop();
-}
-
-async fn reached(setup: &Setup, name: &str, wanted: impl Fn(&PipelineRunStatus) -> bool) {
-    wait_for(&setup.client, &setup.namespace, name, ("where it is to be deleted", LIMIT), wanted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +133,7 @@ async fn a_deployment_that_somebody_deletes_is_made_again_and_one_whose_owner_go
     let setup = Setup::new("remade").await;
     let operator = setup.operator("operator");
     setup.create(&manifest("long", "objects: [{id: a, processor: {simulate: {duration: 1h}}}]")).await;
-    reached(&setup, "long", |status| status.counts.running == 1).await;
+    setup.until("long", "where it is to be deleted", |status| status.counts.running == 1).await;
     let deployments: Api<Deployment> = Api::namespaced(setup.client.clone(), &setup.namespace);
     let the_one = async || {
         let items = deployments.list(&ListParams::default()).await.unwrap().items;
@@ -179,7 +175,7 @@ async fn a_run_of_a_pipeline_that_is_deleted_at_work_is_forgotten() {
     };
     // Ten minutes of work; what is deleted gives way at once, and is not done in secret.
     setup.create(&run("first", 600)).await;
-    reached(&setup, "first", |status| status.counts.loaded >= 1).await;
+    setup.until("first", "where it is to be deleted", |status| status.counts.loaded >= 1).await;
     delete(&setup, "first").await;
     setup.create(&run("second", 2)).await;
     assert_eq!(setup.end_of("second").await.status.unwrap().phase, RunPhase::Succeeded);

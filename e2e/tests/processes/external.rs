@@ -5,21 +5,16 @@ use std::path::Path;
 use kube::api::{Api, PostParams};
 use orch_crds::status::RunPhase;
 use orch_crds::{Pipeline, PipelineRun};
-use orch_e2e::api::condition;
-use orch_e2e::history;
+use orch_e2e::api::{condition, variable};
 use orch_e2e::process::Process;
-use serde::Deserialize;
-
 use orch_e2e::setup::Setup;
+use serde::Deserialize;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/external-worker");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_only_speaks_kafka_does_the_work_of_an_external_stage() {
-    let Ok(packages) = std::env::var("ORCH_TEST_PYTHONPATH") else {
-        assert!(std::env::var_os("CI").is_none(), "with CI set nothing may be skipped");
-        return println!("skipped: the Python worker (ORCH_TEST_PYTHONPATH is not set: there is no pip)");
-    };
+    let packages = variable("ORCH_TEST_PYTHONPATH", "`make e2e-processes` sets it where there is pip");
     let setup = Setup::new("external").await;
     let _operator = setup.operator("operator");
     let manifest = std::fs::read_to_string(Path::new(FOLDER).join("manifest.yaml")).unwrap();
@@ -31,8 +26,7 @@ async fn a_program_that_only_speaks_kafka_does_the_work_of_an_external_stage() {
     let run = setup.create(&serde_yaml::to_string(&run).unwrap()).await;
     // The worker gives up when its topics are not there.
     let queued = |status: &orch_crds::status::PipelineRunStatus| status.counts.queued > 0;
-    let limit = ("queued", orch_e2e::setup::LIMIT);
-    orch_e2e::api::wait_for(&setup.client, &setup.namespace, "external-demo-1", limit, queued).await;
+    setup.until("external-demo-1", "queued", queued).await;
     let topic = |end: &str| format!("external.external.external-demo.{end}");
     let variables = [
         ("PYTHONPATH", packages),
@@ -54,8 +48,7 @@ async fn a_program_that_only_speaks_kafka_does_the_work_of_an_external_stage() {
     );
     assert_eq!(condition(&status, "WorkersReady").unwrap().1, "External");
     assert_eq!(setup.kubelet.names(), Vec::<String>::new(), "no pod of ours");
-    let (bootstrap, uid) = (setup.bootstrap.clone(), run.metadata.uid.unwrap());
-    let entries = tokio::task::spawn_blocking(move || history::read(&bootstrap, "external.")).await.unwrap();
+    let (entries, uid) = (setup.entries().await, run.metadata.uid.unwrap());
     let loaded = entries.iter().find(|entry| {
         entry.key == "orders-by-customer"
             && entry.value["run_uid"] == *uid

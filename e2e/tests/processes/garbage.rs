@@ -7,9 +7,8 @@ use orch_crds::status::{PipelineRunStatus, RunPhase};
 use orch_e2e::api::until;
 use orch_e2e::history::{topics, write};
 use orch_e2e::http::{counter, free_address, get};
-use serde_json::json;
-
 use orch_e2e::setup::{LIMIT, Setup};
+use serde_json::json;
 
 /// `a` and then `b`; both wait until the file is there.
 fn manifest(gate: &Path) -> String {

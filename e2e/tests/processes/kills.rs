@@ -4,12 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use orch_crds::status::{PipelineRunStatus, RunPhase};
-use orch_e2e::api::wait_for;
 use orch_e2e::executions::{self, now_ms, processor, times};
 use orch_e2e::graphs::{layered, objects_json};
+use orch_e2e::setup::Setup;
 use serde_json::json;
-
-use orch_e2e::setup::{LIMIT, Setup};
 
 /// A run whose workers write down what they do.
 fn manifest(log: &Path) -> String {
@@ -39,10 +37,9 @@ async fn o14_a_killed_operator_loses_nothing_and_runs_nothing_twice() {
     let mut operator = setup.operator("operator-0");
     let run = setup.create(&manifest(&log)).await;
     for (n, part) in [50, 150, 250, 350].into_iter().enumerate() {
-        let until = ("further", LIMIT);
         // Each operator has led before it dies: a status that was far ahead already says nothing of the new one.
         let led = |status: &PipelineRunStatus| loaded(part)(status) && status.epoch > Some(n as u64);
-        wait_for(&setup.client, &setup.namespace, "killed", until, led).await;
+        setup.until("killed", "further", led).await;
         operator.kill();
         operator = setup.operator(&format!("operator-{}", n + 1));
     }
@@ -75,7 +72,7 @@ async fn a_killed_worker_repeats_only_what_it_had_in_hand() {
     let kills = [50, 200, 350];
     let mut restarted = Vec::new();
     for part in kills {
-        wait_for(&setup.client, &setup.namespace, "killed", ("further", LIMIT), loaded(part)).await;
+        setup.until("killed", "further", loaded(part)).await;
         let worker = setup.kubelet.names().pop().unwrap();
         restarted.push((now_ms(), setup.kubelet.kill_and_restart(&worker).next));
     }
@@ -106,7 +103,7 @@ async fn a_second_operator_stands_by_and_takes_over() {
     setup.config_map("objects", &objects_json(&graph)).await;
     let mut first = setup.operator("first");
     setup.create(&manifest(&log)).await;
-    wait_for(&setup.client, &setup.namespace, "killed", ("begun", LIMIT), loaded(20)).await;
+    setup.until("killed", "begun", loaded(20)).await;
     let _second = setup.operator("second");
     first.kill();
     let status = setup.end_of("killed").await.status.unwrap();

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use orch_crds::PipelineRun;
 use orch_crds::status::{PipelineRunStatus, RunPhase};
-use orch_e2e::api::{condition, wait_for};
+use orch_e2e::api::condition;
 use orch_e2e::history::{topics, write};
 use orch_e2e::process::Process;
-use orch_e2e::topics::{create_ready, delete};
-
 use orch_e2e::setup::{LIMIT, Setup};
+use orch_e2e::topics::{create_ready, delete};
 
 /// Two objects: the second finds out what has become of the topics. Its stage is nobody's but the test's.
 const MANIFEST: &str = "
@@ -22,15 +21,6 @@ spec:
   - {name: second, partitions: 1, processor: {external: {}}}
   objects: [{id: a, stage: first}, {id: b, stage: second, dependsOn: [a]}]
 ";
-
-async fn reached(
-    setup: &Setup,
-    what: &str,
-    wanted: impl Fn(&PipelineRunStatus) -> bool,
-) -> PipelineRunStatus {
-    let run = wait_for(&setup.client, &setup.namespace, "long", (what, LIMIT), wanted).await;
-    run.status.unwrap()
-}
 
 fn is(status: &PipelineRunStatus, type_: &str, value: &str, reason: &str) -> bool {
     condition(status, type_).is_some_and(|(is, why, _)| (is, why) == (value, reason))
@@ -60,7 +50,7 @@ fn topic(setup: &Setup, end: &str) -> String {
 
 /// Does the work of the second stage, and waits for the end.
 async fn answer(setup: &Setup, run: &PipelineRun) {
-    reached(setup, "published", |status| status.counts.queued == 1).await;
+    setup.until("long", "published", |status| status.counts.queued == 1).await;
     let loaded = serde_json::json!({
         "event_type": "ObjectLoaded", "id_objet": "b", "run_uid": run.metadata.uid, "attempt": 1, "meta": {"worker": "test"},
     });
@@ -73,16 +63,16 @@ async fn a_topic_that_goes_is_said_once_and_taken_back_when_it_is_there_again() 
     let setup = Setup::new("lost").await;
     let operator = setup.operator("operator");
     let run = setup.create(MANIFEST).await;
-    reached(&setup, "at work", |status| status.counts.running == 1).await;
+    setup.until("long", "at work", |status| status.counts.running == 1).await;
     let ready = topic(&setup, ".second");
     delete(&setup.bootstrap, &ready).await;
     let gone = |status: &PipelineRunStatus| {
         is(status, "TopicsReady", "False", "TopicNotFound") && is(status, "Stalled", "True", "TopicsNotReady")
     };
-    let first = reached(&setup, "without its topic", gone).await;
+    let first = setup.until("long", "without its topic", gone).await;
     assert!(condition(&first, "TopicsReady").unwrap().2.contains(&ready), "{:?}", first.conditions);
     looks(&operator, 3).await;
-    let later = reached(&setup, "without its topic", gone).await;
+    let later = setup.until("long", "without its topic", gone).await;
     assert_eq!(since(&first), since(&later), "nothing has changed meanwhile");
     create_ready(&setup.bootstrap, &ready, 1).await;
     let well = |status: &PipelineRunStatus| {
@@ -90,7 +80,7 @@ async fn a_topic_that_goes_is_said_once_and_taken_back_when_it_is_there_again() 
             && is(status, "Stalled", "False", "Moving")
             && status.counts.queued == 1
     };
-    reached(&setup, "well again", well).await;
+    setup.until("long", "well again", well).await;
     answer(&setup, &run).await;
     setup.kubelet.stop();
 }
@@ -100,16 +90,16 @@ async fn a_higher_term_of_another_operator_is_said_and_the_topics_are_left_to_it
     let setup = Setup::new("another").await;
     let operator = setup.operator("operator");
     let run = setup.create(MANIFEST).await;
-    reached(&setup, "at work", |status| status.counts.running == 1).await;
+    setup.until("long", "at work", |status| status.counts.running == 1).await;
     let events = topic(&setup, ".events");
     let other = "{\"event_type\": \"LeaderStarted\", \"id_objet\": null, \"meta\": null, \"epoch\": 40, \
                  \"event_datetime\": \"2026-11-21T08:00:00.123Z\", \"leader\": \"somebody else\"}";
     let begin = std::time::Instant::now();
     write(&setup.bootstrap, &events, other.as_bytes());
     let taken = |status: &PipelineRunStatus| is(status, "Stalled", "True", "AnotherOperator");
-    let status = reached(&setup, "another's", taken).await;
+    let status = setup.until("long", "another's", taken).await;
     assert!(condition(&status, "Stalled").unwrap().2.contains("40"), "{:?}", status.conditions);
-    reached(&setup, "nobody else's", |status| is(status, "Stalled", "False", "Moving")).await;
+    setup.until("long", "nobody else's", |status| is(status, "Stalled", "False", "Moving")).await;
     assert!(begin.elapsed() >= Duration::from_secs(30), "{:?}\n{}", begin.elapsed(), operator.log());
     answer(&setup, &run).await;
     assert_eq!(setup.end_of("long").await.status.unwrap().epoch, Some(41));

@@ -2,9 +2,8 @@
 
 use orch_crds::status::{ObjectPhase, PipelineRunStatus, RunPhase};
 use orch_e2e::api::condition;
-use serde_json::{Value, json};
-
 use orch_e2e::setup::Setup;
+use serde_json::{Value, json};
 
 /// A run with one stage.
 fn manifest(name: &str, stage: &Value, spec: &Value) -> String {

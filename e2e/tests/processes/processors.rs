@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, ListParams};
 use orch_crds::status::{ObjectPhase, RunPhase};
-use serde_json::{Value, json};
-
 use orch_e2e::setup::Setup;
+use serde_json::{Value, json};
 
 /// A service such as a team may have beside its workers: it counts rows, and knows nothing of `bad`.
 struct Service {

@@ -3,12 +3,11 @@
 use kube::api::{Api, Patch, PatchParams};
 use orch_crds::PipelineRun;
 use orch_crds::status::{ObjectPhase, RunPhase};
-use orch_e2e::api::{condition, delete_run, wait_for};
+use orch_e2e::api::{condition, delete_run};
 use orch_e2e::graphs::{layered, objects_json};
 use orch_e2e::history::topics;
-use serde_json::json;
-
 use orch_e2e::setup::{LIMIT, Setup};
+use serde_json::json;
 
 const SMALL: &str = "
 apiVersion: kafka-orchestrator.dev/v1alpha1
@@ -126,7 +125,7 @@ async fn a_cancelled_run_ends_and_says_so() {
         )
         .await;
     let running = |status: &orch_crds::status::PipelineRunStatus| status.counts.running == 1;
-    wait_for(&setup.client, &setup.namespace, "long", ("running", LIMIT), running).await;
+    setup.until("long", "running", running).await;
     let api: Api<PipelineRun> = Api::namespaced(setup.client.clone(), &setup.namespace);
     let patch = Patch::Merge(json!({"spec": {"cancel": true}}));
     api.patch("long", &PatchParams::default(), &patch).await.unwrap();

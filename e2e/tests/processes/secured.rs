@@ -5,9 +5,8 @@ use std::path::PathBuf;
 
 use orch_crds::status::RunPhase;
 use orch_e2e::api::variable;
-use serde_json::json;
-
 use orch_e2e::setup::Setup;
+use serde_json::json;
 
 type Files = BTreeMap<String, Vec<u8>>;
 

@@ -3,10 +3,9 @@
 use orch_crds::status::{PipelineRunStatus, RunPhase};
 use orch_e2e::api::{condition, delete_run};
 use orch_e2e::history::topics;
+use orch_e2e::setup::{LIMIT, Setup};
 use orch_e2e::topics::{create, create_ready, delete};
 use serde_json::json;
-
-use orch_e2e::setup::{LIMIT, Setup};
 
 /// The names between backticks.
 fn named(message: &str) -> Vec<String> {

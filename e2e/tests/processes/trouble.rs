@@ -5,8 +5,7 @@ use std::time::Duration;
 use orch_crds::status::RunPhase;
 use orch_e2e::api::{condition, wait_for};
 use orch_e2e::history::topics;
-
-use orch_e2e::setup::{LIMIT, Setup};
+use orch_e2e::setup::Setup;
 
 fn run(objects: &str) -> String {
     format!(
@@ -46,8 +45,7 @@ async fn a_missing_config_map_is_waited_for() {
     let named = |status: &orch_crds::status::PipelineRunStatus| {
         condition(status, "Accepted").is_some_and(|(_, reason, _)| reason == "ConfigMapNotFound")
     };
-    let run = wait_for(&setup.client, &setup.namespace, "late", ("waiting", LIMIT), named).await;
-    assert_eq!(run.status.unwrap().phase, RunPhase::Pending);
+    assert_eq!(setup.until("late", "waiting", named).await.phase, RunPhase::Pending);
     setup.config_map("objects", "[{\"id\": 1}, {\"id\": 2, \"dependsOn\": [1]}]").await;
     assert_eq!(setup.end_of("late").await.status.unwrap().phase, RunPhase::Succeeded);
     setup.kubelet.stop();

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, ListParams};
 use orch_crds::status::RunPhase;
-use orch_e2e::api::{delete_run, wait_for_end};
+use orch_e2e::api::delete_run;
 use orch_e2e::graphs::{Graph, edge_list, layered, level_sizes, objects_json};
 use orch_e2e::replay::level_replay;
 use orch_e2e::setup::{LIMIT, Setup};
@@ -68,19 +68,6 @@ async fn warm_up(setup: &Setup) {
     assert_eq!(workers.list(&ListParams::default()).await.unwrap().items.len(), 1);
 }
 
-/// One warm worker for all runs.
-async fn warm_pipeline(setup: &Setup) {
-    let pipeline = json!({
-        "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "Pipeline", "metadata": {"name": "warm"},
-        "spec": {"stages": [{
-            "name": "work", "partitions": 1, "processor": {"simulate": {"duration": "0s"}},
-            "worker": {"concurrency": 1024, "minReplicas": 1, "maxReplicas": 1},
-        }]},
-    });
-    let api: Api<orch_crds::Pipeline> = Api::namespaced(setup.client.clone(), &setup.namespace);
-    api.create(&PostParams::default(), &serde_json::from_value(pipeline).unwrap()).await.unwrap();
-}
-
 /// Applies a run and waits, with a watch, until its status says that it succeeded: how long that took.
 async fn run(setup: &Setup, name: &str, source: &str, objects: usize) -> Duration {
     let manifest = format!(
@@ -89,7 +76,7 @@ async fn run(setup: &Setup, name: &str, source: &str, objects: usize) -> Duratio
     );
     let begin = Instant::now();
     setup.create(&manifest).await;
-    let run = wait_for_end(&setup.client, &setup.namespace, name, LIMIT).await;
+    let run = setup.end_of(name).await;
     let took = begin.elapsed();
     let status = run.status.unwrap();
     assert_eq!((status.phase, status.counts.loaded as usize), (RunPhase::Succeeded, objects));
@@ -100,7 +87,12 @@ async fn run(setup: &Setup, name: &str, source: &str, objects: usize) -> Duratio
 async fn runs_reach_a_known_part_of_a_level_replay() {
     let setup = Setup::new("speed").await;
     let _operator = setup.operator("operator");
-    warm_pipeline(&setup).await;
+    // One warm worker for all runs.
+    let stage = json!({
+        "name": "work", "partitions": 1, "processor": {"simulate": {"duration": "0s"}},
+        "worker": {"concurrency": 1024, "minReplicas": 1, "maxReplicas": 1},
+    });
+    setup.pipeline("warm", &json!([stage])).await;
     warm_up(&setup).await;
     println!(
         "{:<36} {:>7} {:>6} {:>11} {:>12} {:>6}",
