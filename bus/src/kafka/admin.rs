@@ -9,7 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -261,15 +261,19 @@ impl Core {
     }
 
     fn bounds_of(&self, topic: &str, partition: i32) -> Result<Bounds, BusError> {
+        let (low, high) = self.settled(topic, || self.client.fetch_watermarks(topic, partition, ASK))?;
+        Ok(Bounds { low, high })
+    }
+
+    /// The answer to a question, asked again while the broker that could answer it is not ready yet.
+    fn settled<T>(&self, topic: &str, ask: impl Fn() -> KafkaResult<T>) -> Result<T, BusError> {
         let deadline = Instant::now() + SETTLE;
         loop {
-            match self.client.fetch_watermarks(topic, partition, ASK) {
-                Ok((low, high)) => return Ok(Bounds { low, high }),
-                // The metadata name the leader of a new partition some milliseconds before it leads.
+            match ask() {
                 Err(error) if is_settling(&error) && Instant::now() < deadline => {
                     std::thread::sleep(LOOK_AGAIN);
                 }
-                Err(error) => return Err(self.health.explain(&error, topic)),
+                answer => return answer.map_err(|error| self.health.explain(&error, topic)),
             }
         }
     }
@@ -283,17 +287,18 @@ impl Core {
             .map_err(|e| refused(&e))?;
         let mut asked = TopicPartitionList::with_capacity(partitions);
         asked.add_partition_range(topic, 0, partitions as i32 - 1);
-        let explain = |error| self.health.explain(&error, topic);
-        let answer = consumer.committed_offsets(asked, ASK).map_err(explain)?;
-        let mut positions = vec![None; partitions];
-        for element in answer.elements() {
-            element.error().map_err(explain)?;
-            if let Offset::Offset(offset) = element.offset() {
-                let committed = Committed { offset, metadata: element.metadata().to_owned() };
-                positions[element.partition() as usize] = Some(committed);
+        self.settled(topic, || {
+            let answer = consumer.committed_offsets(asked.clone(), ASK)?;
+            let mut positions = vec![None; partitions];
+            for element in answer.elements() {
+                element.error()?;
+                if let Offset::Offset(offset) = element.offset() {
+                    let committed = Committed { offset, metadata: element.metadata().to_owned() };
+                    positions[element.partition() as usize] = Some(committed);
+                }
             }
-        }
-        Ok(positions)
+            Ok(positions)
+        })
     }
 }
 
@@ -304,11 +309,16 @@ fn watch(core: &Weak<Core>) {
     }
 }
 
+/// The metadata name the leader of a new partition, and the coordinator of a group, some milliseconds before they are
+/// that; the first group of a new cluster waits for the topic of all groups.
 fn is_settling(error: &KafkaError) -> bool {
     let codes = [
         RDKafkaErrorCode::NotLeaderForPartition,
         RDKafkaErrorCode::LeaderNotAvailable,
         RDKafkaErrorCode::ReplicaNotAvailable,
+        RDKafkaErrorCode::NotCoordinator,
+        RDKafkaErrorCode::CoordinatorNotAvailable,
+        RDKafkaErrorCode::CoordinatorLoadInProgress,
     ];
     error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
 }

@@ -1,8 +1,11 @@
-//! The bus in memory: what every bus promises (`tests/suite`). What needs a broker is in `tests/kafka`.
+//! The bus in memory: what every bus promises (`tests/suite`); and the one on Kafka with answers that a broker gives only
+//! for moments. What needs a broker is in `tests/kafka`.
 
 // A failed expectation ends the test.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[cfg(feature = "kafka")]
+mod moments;
 #[path = "../suite/mod.rs"]
 mod suite;
 
