@@ -167,6 +167,9 @@ pub type Attempt = u32;
 /// The term of a leader: raised by each operator that takes over a set of topics.
 pub type Epoch = u64;
 
+/// The highest term that a record can name: up to here every reader of JSON has the same number.
+pub const MAX_EPOCH: Epoch = (1 << 53) - 1;
+
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
 

@@ -36,7 +36,7 @@ struct Arriving {
 pub(crate) struct Recovered {
     runs: Vec<Run>,
     published: Published,
-    /// The highest term that their records name before our own began.
+    /// The highest term that one of them knew before our own began.
     pub(crate) former_term: Epoch,
 }
 
@@ -194,16 +194,20 @@ async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, 
     let mut former_term = 0;
     let reached = read_stretch(&**bus, &stretch, |message| {
         let Ok(record) = decode_event(&message.key, &message.value) else { return };
-        if message.offset < source.led_from {
-            former_term = former_term.max(records::epoch(&record).unwrap_or(0));
-        }
+        let mut former = |run: &Run| {
+            if message.offset < source.led_from {
+                former_term = former_term.max(run.state.epoch());
+            }
+        };
         if let EventsRecord::LeaderStarted { epoch, .. } = record {
-            for reading in readings.values_mut() {
-                reading.run.fold_leader(epoch, message);
+            for Reading { run, .. } in readings.values_mut() {
+                run.fold_leader(epoch, message);
+                former(run);
             }
         } else if let Some(Reading { run, count_from }) = readings.get_mut(records::run_uid(&record)) {
             let stats = (message.offset >= *count_from).then_some(&*source.stats);
             let _ = run.fold(record, message, stats);
+            former(run);
         }
     })
     .await?;

@@ -3,7 +3,7 @@
 use orch_bus::Message;
 use orch_core::engine::Refused;
 use orch_core::id::Epoch;
-use orch_wire::{EventsRecord, Malformed, decode_event};
+use orch_wire::{EventsRecord, decode_event};
 use tracing::debug;
 
 use crate::actor::Actor;
@@ -21,7 +21,7 @@ impl Actor {
                 return self.hear_leader(epoch, &leader, message);
             }
             Ok(record) => record,
-            Err(problem) => return self.note_bad(message.offset, &problem),
+            Err(problem) => return self.note_bad(message.offset, problem.to_string()),
         };
         let uid = run_uid(&record);
         if let Some(run) = self.runs.find(uid) {
@@ -50,16 +50,19 @@ impl Actor {
                 self.led_from = message.offset;
                 self.reports.epoch.send_replace(epoch);
             }
-            Heard::Void if message.offset >= self.count_from => self.reports.stats.refuse(Refused::Fenced),
-            Heard::Theirs | Heard::Void => {}
+            Heard::Void(Refused::Malformed) => {
+                self.note_bad(message.offset, format!("no leader can have the term {epoch}"));
+            }
+            Heard::Void(why) if message.offset >= self.count_from => self.reports.stats.refuse(why),
+            Heard::Theirs | Heard::Void(_) => {}
         }
     }
 
     /// Also after a restart: nobody knows whether the operator before has told it.
-    fn note_bad(&self, offset: i64, problem: &Malformed) {
+    fn note_bad(&self, offset: i64, problem: String) {
         self.reports.stats.refuse(Refused::Malformed);
-        debug!(offset, %problem, "a record on the events topic is skipped");
+        debug!(offset, problem, "a record on the events topic is skipped");
         // A full channel drops it: the counter has it.
-        let _ = self.reports.notices.try_send(Notice::BadRecord { offset, problem: problem.to_string() });
+        let _ = self.reports.notices.try_send(Notice::BadRecord { offset, problem });
     }
 }

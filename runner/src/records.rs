@@ -22,17 +22,6 @@ pub(crate) fn run_uid<'a>(record: &'a EventsRecord<'_>) -> &'a str {
     }
 }
 
-/// The term of a record of an operator.
-pub(crate) fn epoch(record: &EventsRecord<'_>) -> Option<Epoch> {
-    match record {
-        EventsRecord::Answer(_) => None,
-        EventsRecord::Expired { epoch, .. }
-        | EventsRecord::RunStarted { epoch, .. }
-        | EventsRecord::LeaderStarted { epoch, .. }
-        | EventsRecord::RunCancelled { epoch, .. } => Some(*epoch),
-    }
-}
-
 /// An event of one run from a record that names it.
 pub(crate) fn event(state: &RunState, record: EventsRecord<'_>) -> Result<Event, Refused> {
     Ok(match record {

@@ -99,7 +99,9 @@ impl Actor {
         let asked = Instant::now();
         while self.term.own() == 0 {
             if !self.term.is_asking() {
-                self.ask_for_term(0);
+                // The record that began the term of a run may stand before everything that is read here.
+                let seen = self.runs.iter().map(|run| run.state.epoch()).max();
+                self.ask_for_term(seen.unwrap_or(0));
             }
             self.read_some().await?;
             if asked.elapsed() > ANSWERED {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use orch_core::duration;
 use orch_core::engine::{OperatorReason, RunEnd};
-use orch_core::id::{Attempt, Epoch, Millis, canonical_number};
+use orch_core::id::{Attempt, Epoch, MAX_EPOCH, Millis, canonical_number};
 use orch_core::plan::is_deeper_than;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -206,10 +206,10 @@ pub fn decode_event<'a>(key: &'a [u8], value: &'a [u8]) -> Result<EventsRecord<'
         "RunStarted" => Ok(EventsRecord::RunStarted {
             run_uid: required(flat.run_uid, "run_uid")?,
             plan_digest: required(flat.plan_digest, "plan_digest")?,
-            epoch: flat.epoch.ok_or(Malformed::Missing("epoch"))?,
+            epoch: epoch(flat.epoch)?,
         }),
         "LeaderStarted" => Ok(EventsRecord::LeaderStarted {
-            epoch: flat.epoch.ok_or(Malformed::Missing("epoch"))?,
+            epoch: epoch(flat.epoch)?,
             leader: flat.leader.map_or(Cow::Borrowed(""), |text| text.0),
         }),
         "RunCancelled" => Ok(EventsRecord::RunCancelled {
@@ -220,7 +220,7 @@ pub fn decode_event<'a>(key: &'a [u8], value: &'a [u8]) -> Result<EventsRecord<'
                 Some(_) => return Err(Malformed::Invalid("reason")),
                 None => return Err(Malformed::Missing("reason")),
             },
-            epoch: flat.epoch.ok_or(Malformed::Missing("epoch"))?,
+            epoch: epoch(flat.epoch)?,
         }),
         "ObjectStarted" | "ObjectProgress" | "ObjectLoaded" | "ObjectFailed" => decode_answer(key, flat),
         other => Err(Malformed::UnknownType(other.chars().take(80).collect())),
@@ -229,6 +229,14 @@ pub fn decode_event<'a>(key: &'a [u8], value: &'a [u8]) -> Result<EventsRecord<'
 
 fn required<'a>(field: Option<Text<'a>>, name: &'static str) -> Result<Cow<'a, str>, Malformed> {
     field.map(|text| text.0).filter(|text| !text.is_empty()).ok_or(Malformed::Missing(name))
+}
+
+fn epoch(field: Option<Epoch>) -> Result<Epoch, Malformed> {
+    match field {
+        None => Err(Malformed::Missing("epoch")),
+        Some(epoch) if epoch > MAX_EPOCH => Err(Malformed::Invalid("epoch")),
+        Some(epoch) => Ok(epoch),
+    }
 }
 
 fn decode_answer<'a>(key: &'a [u8], flat: Flat<'a>) -> Result<EventsRecord<'a>, Malformed> {
@@ -244,10 +252,8 @@ fn decode_answer<'a>(key: &'a [u8], flat: Flat<'a>) -> Result<EventsRecord<'a>, 
         _ => AnswerMeta::default(),
     };
     let worker = flat.worker.or(meta.worker).map_or(Cow::Borrowed(""), |text| text.0);
-    if failed
-        && worker == OPERATOR_WORKER
-        && let Some(epoch) = flat.epoch
-    {
+    if failed && worker == OPERATOR_WORKER && flat.epoch.is_some() {
+        let epoch = epoch(flat.epoch)?;
         let reason = flat.reason.as_ref().and_then(|text| OperatorReason::parse(&text.0));
         let reason = reason.ok_or(Malformed::Invalid("reason"))?;
         return Ok(EventsRecord::Expired { run_uid, object, attempt, reason, epoch });

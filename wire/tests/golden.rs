@@ -260,7 +260,7 @@ fn control_records_are_read_and_written() {
 #[test]
 fn o16_what_is_no_record_is_refused_and_never_panics() {
     let deep = "[".repeat(5_000);
-    let bad: [(&str, &str, &str); 9] = [
+    let bad: [(&str, &str, &str); 11] = [
         ("", "", "JSON"),
         ("", &deep, "levels deep"),
         ("", "[]", "JSON"),
@@ -270,6 +270,12 @@ fn o16_what_is_no_record_is_refused_and_never_panics() {
         ("1", r#"{"event_type":"ObjectLoaded","run_uid":"u","attempt":1,"id_objet":2}"#, "id_objet"),
         ("", r#"{"event_type":"ObjectLoaded","run_uid":"u","attempt":1}"#, "id_objet"),
         ("1", r#"{"event_type":"ObjectLoaded","attempt":1}"#, "run_uid"),
+        ("", r#"{"event_type":"LeaderStarted","epoch":9007199254740992}"#, "epoch"),
+        (
+            "u",
+            r#"{"event_type":"RunStarted","run_uid":"u","plan_digest":"x","epoch":18446744073709551615}"#,
+            "epoch",
+        ),
     ];
     for (key, value, word) in bad {
         let error = decode_event(key.as_bytes(), value.as_bytes()).unwrap_err().to_string();

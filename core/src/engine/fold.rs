@@ -2,7 +2,7 @@
 
 use crate::engine::state::{FailedAttempt, Phase, RunState};
 use crate::engine::{Event, Failure, OperatorReason, Record, RunEnd, backoff};
-use crate::id::{Attempt, Epoch, Millis, ObjectIx};
+use crate::id::{Attempt, Epoch, MAX_EPOCH, Millis, ObjectIx};
 use crate::spec::FailurePolicy;
 
 /// Why a record changed nothing. A bounded set: the label of a counter.
@@ -22,7 +22,7 @@ pub enum Refused {
     WrongStage,
     /// No object of the run has this id, or no target needs it.
     UnknownObject,
-    /// It is not readable.
+    /// It is not readable, or names a term that is out of reach.
     Malformed,
     /// An operator wrote it whose term was over.
     Fenced,
@@ -43,6 +43,19 @@ impl Refused {
             Self::Fenced => "fenced",
         }
     }
+}
+
+/// How far above all before it a new term may be. Leaders raise it by one: no log comes near this by itself, and it
+/// takes two million records to use the terms up.
+pub const EPOCH_STEP: Epoch = 1 << 32;
+
+/// Whether a `LeaderStarted` begins a term, for a reader that knows of terms up to `highest`. One that is out of reach
+/// is void like one that comes too late: it would leave nobody a term to follow it with.
+pub fn may_lead(highest: Epoch, epoch: Epoch) -> Result<(), Refused> {
+    if epoch <= highest {
+        return Err(Refused::Fenced);
+    }
+    if epoch - highest > EPOCH_STEP || epoch >= MAX_EPOCH { Err(Refused::Malformed) } else { Ok(()) }
 }
 
 /// What folding changed, for the bookkeeping of the leader. Filled in the order of the changes.
@@ -127,9 +140,7 @@ impl RunState {
     }
 
     fn leader_started(&mut self, epoch: Epoch) -> Result<(), Refused> {
-        if epoch <= self.epoch {
-            return Err(Refused::Fenced);
-        }
+        may_lead(self.epoch, epoch)?;
         self.epoch = epoch;
         Ok(())
     }

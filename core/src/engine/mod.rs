@@ -20,7 +20,7 @@ pub use backoff::backoff;
 pub use decide::{Append, Effects, Orders, Publish, decide, is_over};
 pub use dispatch::{Dispatch, Publication};
 pub use event::{Event, Failure, OperatorReason, Record, RunEnd};
-pub use fold::{Changes, Refused};
+pub use fold::{Changes, EPOCH_STEP, Refused, may_lead};
 pub use invariants::invariants;
 pub use project::{Counts, Detail, FailureView, ObjectPhase, ObjectView, RunPhase, RunView, project};
 pub use state::{Cell, FailedAttempt, Phase, PhaseCounts, RunState};

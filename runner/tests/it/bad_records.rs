@@ -1,6 +1,7 @@
 //! O16: whatever stands on the events topic, the run goes on.
 
 use orch_core::engine::{Detail, ObjectPhase, Refused};
+use orch_core::id::MAX_EPOCH;
 use orch_core::spec::Targets;
 use orch_runner::Notice;
 
@@ -43,6 +44,9 @@ fn bad_records() -> Vec<(&'static str, Vec<u8>, Refused)> {
         ),
         ("b", loaded(r#""b""#, ""), Refused::FutureAttempt),
         ("", br#"{"event_type":"LeaderStarted","epoch":1,"leader":"former"}"#.to_vec(), Refused::Fenced),
+        ("", leader(u64::MAX), Refused::Malformed),
+        ("", leader(MAX_EPOCH), Refused::Malformed),
+        ("", leader(1 << 40), Refused::Malformed),
         (
             "r1",
             br#"{"event_type":"RunCancelled","run_uid":"r1","epoch":0,"reason":"Cancelled"}"#.to_vec(),
@@ -54,6 +58,10 @@ fn bad_records() -> Vec<(&'static str, Vec<u8>, Refused)> {
             Refused::Duplicate,
         ),
     ]
+}
+
+fn leader(epoch: u64) -> Vec<u8> {
+    format!(r#"{{"event_type":"LeaderStarted","epoch":{epoch},"leader":"broken"}}"#).into_bytes()
 }
 
 #[tokio::test]

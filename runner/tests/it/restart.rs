@@ -1,7 +1,7 @@
 //! Recovery and take-over.
 
 use orch_core::engine::{ObjectPhase, Orders, Refused};
-use orch_core::id::RunUid;
+use orch_core::id::{MAX_EPOCH, RunUid};
 use orch_runner::{Exit, PipelineSettings};
 
 use super::operator::{Operator, outcome};
@@ -229,6 +229,69 @@ async fn a_run_of_a_later_term_than_the_leaders_raises_it() {
         "Cancelled Cancelled: a Cancelled, b Cancelled"
     );
     assert_eq!(world.asked().await, "a#1");
+}
+
+/// A record named a term that nobody can raise: each operator fenced itself, or broke on the sum, for ever.
+#[tokio::test]
+async fn o16_no_record_keeps_operators_from_taking_over() {
+    let plan = plans::graph("a -> b");
+    let world = World::new(&plan).await;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    first.until_count("r1", ObjectPhase::Queued, 1).await;
+    let records = |epoch: u64| {
+        [
+            ("", format!(r#"{{"event_type":"LeaderStarted","epoch":{epoch},"leader":"broken"}}"#)),
+            (
+                "other",
+                format!(
+                    r#"{{"event_type":"RunStarted","run_uid":"other","epoch":{epoch},"plan_digest":"x"}}"#
+                ),
+            ),
+        ]
+    };
+    for (key, value) in [MAX_EPOCH, 1 << 52, u64::MAX].into_iter().flat_map(records) {
+        world.write(&world.names.events(), key, value).await;
+    }
+    first.until_refused("r1", Refused::Malformed, 4).await;
+    first.crash();
+    // Whether the run is there at the take-over or comes later: what the status says may be as wrong.
+    for (epoch, known, later) in [(2, 0, false), (3, u64::MAX, true), (4, MAX_EPOCH, false)] {
+        let settings = PipelineSettings { known_epoch: known, ..world.settings() };
+        let (now, then) = if later { (None, Some(run("r1", &plan))) } else { (Some(run("r1", &plan)), None) };
+        let next = Operator::try_start(&world, settings, now.into_iter().collect()).await.unwrap();
+        if let Some(run) = then {
+            next.handle().add(run);
+        }
+        next.until_count("r1", ObjectPhase::Queued, 1).await;
+        assert_eq!(next.handle().epoch(), epoch);
+        next.stop().await;
+    }
+    let last = Operator::start(&world, vec![run("r1", &plan)]).await;
+    last.order("r1", Orders { cancel: true, ..Orders::default() });
+    assert_eq!(outcome(&last.until_over("r1").await, &plan), "Cancelled Cancelled: a Cancelled, b Cancelled");
+    assert_eq!(world.asked().await, "a#1");
+}
+
+#[tokio::test]
+async fn a_take_over_raises_the_term_above_what_its_runs_know() {
+    let plan = plans::graph("a -> b");
+    let world = World::new(&plan).await;
+    let settings = PipelineSettings { known_epoch: 6, ..world.settings() };
+    let first = Operator::try_start(&world, settings, vec![]).await.unwrap();
+    // It begins after the record of its leader, and the status is lost: only its own records name the term.
+    let after = world.events_end().await;
+    let settings = || orch_runner::RunSettings { start_offset: after, ..run("r1", &plan) };
+    first.handle().add(settings());
+    first.until_count("r1", ObjectPhase::Queued, 1).await;
+    first.crash();
+    let second = Operator::start(&world, vec![settings()]).await;
+    second.until_count("r1", ObjectPhase::Queued, 1).await;
+    assert_eq!(second.handle().epoch(), 8);
+    second.order("r1", Orders { cancel: true, ..Orders::default() });
+    assert_eq!(
+        outcome(&second.until_over("r1").await, &plan),
+        "Cancelled Cancelled: a Cancelled, b Cancelled"
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use orch_core::engine::{Changes, Record};
 use orch_core::engine::{Event, ObjectPhase, OperatorReason, Phase, Refused, RunEnd, RunPhase, RunState};
-use orch_core::id::{ObjectIx, RunUid};
+use orch_core::id::{Epoch, MAX_EPOCH, ObjectIx, RunUid};
 use proptest::prelude::*;
 
 use super::model::{Fate, Outcome};
@@ -18,7 +18,7 @@ fn config(cases: u32) -> ProptestConfig {
 
 /// A record that must change nothing after everything that is on the topic now.
 fn noise(world: &mut World) -> Option<Event> {
-    let kind = world.choose(6);
+    let kind = world.choose(7);
     let len = world.topics.events.len();
     let pick = world.choose(len.max(1));
     let state = &world.leaders[world.leaders.len() - 1].state;
@@ -42,6 +42,7 @@ fn noise(world: &mut World) -> Option<Event> {
         }),
         4 => Some(Event::RunCancelled { reason: RunEnd::Cancelled, epoch: 0 }),
         5 => Some(Event::RunStarted { digest: "other".to_owned(), epoch: 0 }),
+        6 => Some(Event::LeaderStarted { epoch: [MAX_EPOCH, Epoch::MAX, 1 << 40][pick % 3] }),
         _ => None,
     }
 }

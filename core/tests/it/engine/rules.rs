@@ -153,6 +153,9 @@ fn records_that_change_nothing_are_counted_by_reason() {
         ("leader 2, started epoch 1", "fenced"),
         ("leader 2, leader 2", "fenced"),
         ("leader 3, leader 2", "fenced"),
+        ("leader 4294967298", "malformed"),
+        ("leader 9007199254740991", "malformed"),
+        ("leader 18446744073709551615", "malformed"),
     ] {
         check_refused("a -> b", script, reason);
     }
