@@ -5,15 +5,22 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::finding::{Finding, FindingKind};
 use crate::id::MAX_SAFE_INTEGER;
 
-/// The entries of a JSON array, or where its text is broken.
-pub(super) fn array<'t>(name: &str, text: &'t str) -> Result<Vec<&'t RawValue>, Vec<Finding>> {
-    serde_json::from_str(text).map_err(|error| {
+/// The entries of a JSON array, or where its text is broken. `None` when there are more than `max`: of those beyond
+/// none is kept.
+pub(super) fn array<'t>(
+    name: &str,
+    text: &'t str,
+    max: usize,
+) -> Result<Option<Vec<&'t RawValue>>, Vec<Finding>> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let entries = json.deserialize_seq(AtMost(max)).and_then(|entries| json.end().map(|()| entries));
+    entries.map_err(|error| {
         if error.is_data() {
             let problem = "a JSON array of objects is expected, this is something else";
             return vec![Finding::new(
@@ -27,6 +34,31 @@ pub(super) fn array<'t>(name: &str, text: &'t str) -> Result<Vec<&'t RawValue>, 
         let problem = format!("the JSON is broken here: {}", cause(&error));
         vec![Finding::new(FindingKind::Malformed, place, problem, "")]
     })
+}
+
+/// Reads so many entries.
+struct AtMost(usize);
+
+impl<'de> Visitor<'de> for AtMost {
+    type Value = Option<Vec<&'de RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while entries.len() < self.0
+            && let Some(entry) = seq.next_element()?
+        {
+            entries.push(entry);
+        }
+        let mut more = false;
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            more = true;
+        }
+        Ok((!more).then_some(entries))
+    }
 }
 
 /// The message without the position that `serde_json` appends to it.

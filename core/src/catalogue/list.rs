@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use super::fields::{self, Fields, Whole};
-use super::{Read, next_source, simulated_stage, text};
+use super::{Read, Room, next_source, simulated_stage};
 use crate::duration;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::id::{MAX_SAFE_INTEGER, Millis, StageName};
@@ -33,9 +33,14 @@ pub(super) fn read(name: &str, entries: &[&RawValue]) -> Read {
 
 /// Adds the objects of one text (plain or gzip, at most 128 MiB) to a spec: the `Objects` format of `objectsFrom`. The
 /// spec is unchanged when anything is wrong.
-pub fn append_objects(spec: &mut RunSpec, source: &str, bytes: &[u8]) -> Result<(), Vec<Finding>> {
-    let text = text::decode(source, bytes, text::CHUNK_MAX_BYTES)?;
-    append(spec, source, &fields::array(source, &text)?)
+pub fn append_objects(
+    spec: &mut RunSpec,
+    room: &mut Room,
+    source: &str,
+    bytes: &[u8],
+) -> Result<(), Vec<Finding>> {
+    let text = room.text(source, bytes)?;
+    append(spec, source, &room.entries(source, &text)?)
 }
 
 fn append(spec: &mut RunSpec, name: &str, entries: &[&RawValue]) -> Result<(), Vec<Finding>> {

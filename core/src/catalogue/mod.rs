@@ -6,10 +6,12 @@ mod edges;
 mod fields;
 mod list;
 mod objets;
+mod room;
 mod text;
 
 pub use list::append_objects;
 pub use objets::append_catalogue;
+pub use room::Room;
 
 use serde_json::value::RawValue;
 
@@ -36,7 +38,7 @@ pub enum Format {
 pub fn read(name: &str, bytes: &[u8]) -> Read {
     let text = text::decode(name, bytes, text::FILE_MAX_BYTES)?;
     if text.trim_start().starts_with(['[', '{']) {
-        let entries = fields::array(name, &text)?;
+        let entries = fields::array(name, &text, usize::MAX)?.unwrap_or_default();
         match format_of(&entries) {
             Format::Catalogue => objets::read(name, &entries),
             Format::Objects | Format::Edges => list::read(name, &entries),
@@ -50,7 +52,7 @@ pub fn read(name: &str, bytes: &[u8]) -> Read {
 pub fn detect(name: &str, bytes: &[u8]) -> Option<Format> {
     let text = text::decode(name, bytes, text::FILE_MAX_BYTES).ok()?;
     if text.trim_start().starts_with(['[', '{']) {
-        fields::array(name, &text).ok().map(|entries| format_of(&entries))
+        fields::array(name, &text, usize::MAX).ok().flatten().map(|entries| format_of(&entries))
     } else {
         Some(Format::Edges)
     }

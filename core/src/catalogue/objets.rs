@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use super::fields::{self, Fields, Whole};
-use super::{Read, next_source, simulated_stage, text};
+use super::{Read, Room, next_source, simulated_stage};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::id::MAX_SAFE_INTEGER;
 use crate::spec::{ObjectSpec, RunSpec, Source, SourceForm, StageSpec, Targets};
@@ -49,11 +49,12 @@ fn stage(name: &str, range: (u64, u64), duration: &str) -> StageSpec {
 /// format of `objectsFrom`. The stages are those of the spec.
 pub fn append_catalogue(
     spec: &mut RunSpec,
+    room: &mut Room,
     source: &str,
     bytes: &[u8],
 ) -> Result<Vec<Finding>, Vec<Finding>> {
-    let text = text::decode(source, bytes, text::CHUNK_MAX_BYTES)?;
-    append(spec, source, &fields::array(source, &text)?)
+    let text = room.text(source, bytes)?;
+    append(spec, source, &room.entries(source, &text)?)
 }
 
 fn append(spec: &mut RunSpec, name: &str, entries: &[&RawValue]) -> Result<Vec<Finding>, Vec<Finding>> {

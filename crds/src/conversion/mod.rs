@@ -7,6 +7,7 @@ mod checks;
 mod objects;
 mod stages;
 
+use orch_core::catalogue::Room;
 use orch_core::finding::{Finding, FindingKind};
 use orch_core::id::{self, Millis};
 use orch_core::spec::{self as core, RunSpec};
@@ -68,9 +69,12 @@ pub fn run_spec(
     if chunks.len() != run.objects_from.as_ref().map_or(0, Vec::len) {
         checks.refuse("spec.objectsFrom", "not every ConfigMap was fetched", "");
     }
-    let mut warnings = Vec::new();
+    let (mut warnings, mut room) = (Vec::new(), Room::default());
     for chunk in chunks {
-        warnings.extend(objects::add_chunk(chunk, &mut spec, &mut checks));
+        warnings.extend(objects::add_chunk(chunk, &mut room, &mut spec, &mut checks));
+        if room.is_spent() {
+            break;
+        }
     }
     checks.finish(Converted { spec, warnings })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use orch_core::catalogue::{append_catalogue, append_objects};
+use orch_core::catalogue::{Room, append_catalogue, append_objects};
 use orch_core::finding::{Finding, FindingKind};
 use orch_core::id::MAX_SAFE_INTEGER;
 use orch_core::spec::{self as core, RunSpec, Source, SourceForm};
@@ -27,11 +27,18 @@ pub(super) fn add_inline(objects: &[ObjectSpec], spec: &mut RunSpec, checks: &mu
 }
 
 /// Adds the objects of a chunk, and gives the warnings.
-pub(super) fn add_chunk(chunk: &Chunk, spec: &mut RunSpec, checks: &mut Checks) -> Vec<Finding> {
+pub(super) fn add_chunk(
+    chunk: &Chunk,
+    room: &mut Room,
+    spec: &mut RunSpec,
+    checks: &mut Checks,
+) -> Vec<Finding> {
     let before = spec.objects.len();
     let added = match chunk.format {
-        ObjectsFormat::Objects => append_objects(spec, &chunk.source, &chunk.bytes).map(|()| Vec::new()),
-        ObjectsFormat::Catalogue => append_catalogue(spec, &chunk.source, &chunk.bytes),
+        ObjectsFormat::Objects => {
+            append_objects(spec, room, &chunk.source, &chunk.bytes).map(|()| Vec::new())
+        }
+        ObjectsFormat::Catalogue => append_catalogue(spec, room, &chunk.source, &chunk.bytes),
     };
     match added {
         Ok(warnings) => {

@@ -220,6 +220,22 @@ fn processors_in_a_chunk_are_checked_too() {
 }
 
 #[test]
+fn chunks_that_are_too_large_in_sum_are_refused_once() {
+    let chunk = |n: usize| Chunk {
+        source: format!("configMap o/{n}"),
+        format: ObjectsFormat::Objects,
+        bytes: format!("[{}]", " ".repeat((100 << 20) - 2)).into_bytes(),
+    };
+    let chunks: Vec<Chunk> = (0..5).map(chunk).collect();
+    let from = vec![json!({"configMap": {"name": "o", "key": "k"}}); chunks.len()];
+    let spec = run(json!({"stages": [{"name": "a", "processor": {"simulate": {}}}], "objectsFrom": from}));
+    let found = conversion::run_spec(&spec, None, &chunks).unwrap_err();
+    let found: Vec<String> = found.iter().map(Finding::to_string).collect();
+    let expected = "configMap o/2: it and the sources before it hold more than 256 MiB of text; split the run into several";
+    assert_eq!(found, [expected]);
+}
+
+#[test]
 fn integers_that_no_double_keeps_are_refused() {
     let found = |params: &str| {
         let object = format!(r#"{{"stages": [], "objects": [{{"id": "x", "params": {params}}}]}}"#);

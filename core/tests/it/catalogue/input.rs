@@ -4,7 +4,8 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use orch_core::catalogue::{Format, detect};
+use orch_core::catalogue::{Format, Room, append_catalogue, append_objects, detect};
+use orch_core::spec::RunSpec;
 
 use super::check;
 
@@ -43,8 +44,47 @@ fn a_few_bytes_that_become_gigabytes_are_refused() {
     }
     let bomb = encoder.finish().unwrap();
     let mut spec = orch_core::spec::RunSpec::default();
-    let findings = orch_core::catalogue::append_objects(&mut spec, "f", &bomb).unwrap_err();
+    let findings = append_objects(&mut spec, &mut Room::default(), "f", &bomb).unwrap_err();
     assert_eq!(findings[0].to_string(), "f: it holds more than 128 MiB of text; split it into several runs");
+}
+
+/// A thousand ConfigMaps of a mebibyte each unpacked to what no machine has.
+#[test]
+fn texts_that_are_too_large_in_sum_are_refused() {
+    let (mut spec, mut room) = (RunSpec::default(), Room::default());
+    let text = gzip(&format!("[{}]", " ".repeat((90 << 20) - 2)));
+    let mut add = |source: &str| append_objects(&mut spec, &mut room, source, &text);
+    assert_eq!((add("one"), add("two")), (Ok(()), Ok(())));
+    let findings = add("three").unwrap_err();
+    let expected =
+        "three: it and the sources before it hold more than 256 MiB of text; split the run into several";
+    assert_eq!(findings[0].to_string(), expected);
+    assert!(room.is_spent() && spec.sources.len() == 2);
+}
+
+#[test]
+fn objects_that_are_too_many_in_sum_are_refused() {
+    let (mut spec, mut room) = (RunSpec::default(), Room::default());
+    let objects = |count: usize| format!("[{}{{\"id\":1}}]", "{\"id\":1},".repeat(count - 1)).into_bytes();
+    append_objects(&mut spec, &mut room, "one", &objects(999_999)).unwrap();
+    let before = (spec.objects.len(), spec.sources.len());
+    let mut last = room;
+    append_objects(&mut RunSpec::default(), &mut last, "last", &objects(1)).unwrap();
+    assert!(!last.is_spent());
+    append_objects(&mut RunSpec::default(), &mut last, "more", &objects(1)).unwrap_err();
+    assert!(last.is_spent());
+    for add in [false, true] {
+        let (mut room, text) = (room, objects(2));
+        let findings = if add {
+            append_objects(&mut spec, &mut room, "two", &text).unwrap_err()
+        } else {
+            append_catalogue(&mut spec, &mut room, "two", &text).unwrap_err()
+        };
+        let expected =
+            "two: it and the sources before it hold more than 1000000 objects; split the run into several";
+        assert_eq!(findings[0].to_string(), expected);
+        assert_eq!((spec.objects.len(), spec.sources.len()), before);
+    }
 }
 
 #[test]

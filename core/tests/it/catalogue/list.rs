@@ -1,6 +1,6 @@
 //! The plain form.
 
-use orch_core::catalogue::append_objects;
+use orch_core::catalogue::{Room, append_objects};
 use orch_core::plan::plan;
 use orch_core::spec::{RetryOverride, RunSpec, TimeoutsOverride};
 
@@ -105,16 +105,18 @@ fn stages_are_those_that_the_objects_name_else_work() {
 #[test]
 fn a_chunk_is_appended_whole_or_not_at_all() {
     let mut spec = RunSpec::default();
-    append_objects(&mut spec, "one", br#"[{"id": "a"}]"#).unwrap();
+    append_objects(&mut spec, &mut Room::default(), "one", br#"[{"id": "a"}]"#).unwrap();
     let before = spec.clone();
-    append_objects(&mut spec, "two", br#"[{"id": "b"}, {"id": []}]"#).unwrap_err();
+    append_objects(&mut spec, &mut Room::default(), "two", br#"[{"id": "b"}, {"id": []}]"#).unwrap_err();
     assert_eq!(spec, before);
-    append_objects(&mut spec, "two", br#"[{"id": "b"}]"#).unwrap();
+    append_objects(&mut spec, &mut Room::default(), "two", br#"[{"id": "b"}]"#).unwrap();
     let objects: Vec<_> =
         spec.objects.iter().map(|object| (object.source, object.position, &*object.id)).collect();
     assert_eq!(objects, [(0, 0, "a"), (1, 0, "b")]);
     // A chunk of the other format is a finding a record, not a misread one.
-    let records = append_objects(&mut spec, "three", br#"[{"IdObjet": 3000, "id": "21"}]"#).unwrap_err();
+    let records =
+        append_objects(&mut spec, &mut Room::default(), "three", br#"[{"IdObjet": 3000, "id": "21"}]"#)
+            .unwrap_err();
     assert!(records[0].to_string().starts_with("three[0].IdObjet: there is no field `IdObjet`"));
 }
 

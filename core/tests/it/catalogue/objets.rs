@@ -1,6 +1,6 @@
 //! The `Objets.json` form.
 
-use orch_core::catalogue::{Format, append_catalogue, detect};
+use orch_core::catalogue::{Format, Room, append_catalogue, detect};
 use orch_core::id::ObjectIx;
 use orch_core::plan::plan;
 use orch_core::spec::{RunSpec, Targets};
@@ -245,12 +245,23 @@ fn stages_targets_and_labels_are_those_of_the_original() {
 #[test]
 fn chunks_of_a_catalogue_are_appended_under_their_own_source() {
     let mut spec = RunSpec::default();
-    let warnings =
-        append_catalogue(&mut spec, "a", catalogue(&[record(3000, "null", &[])]).as_bytes()).unwrap();
+    let warnings = append_catalogue(
+        &mut spec,
+        &mut Room::default(),
+        "a",
+        catalogue(&[record(3000, "null", &[])]).as_bytes(),
+    )
+    .unwrap();
     assert_eq!(warnings, []);
-    let broken = append_catalogue(&mut spec, "b", b"[{}]").unwrap_err();
+    let broken = append_catalogue(&mut spec, &mut Room::default(), "b", b"[{}]").unwrap_err();
     assert_eq!(broken[0].to_string(), "b[0].IdObjet: the record has no `IdObjet`");
-    append_catalogue(&mut spec, "c", catalogue(&[record(3001, "3000", &[])]).as_bytes()).unwrap();
+    append_catalogue(
+        &mut spec,
+        &mut Room::default(),
+        "c",
+        catalogue(&[record(3001, "3000", &[])]).as_bytes(),
+    )
+    .unwrap();
     let objects: Vec<_> =
         spec.objects.iter().map(|object| (object.source, object.position, &*object.id)).collect();
     assert_eq!(objects, [(0, 0, "3000"), (1, 0, "3001")]);

@@ -83,8 +83,8 @@ proptest! {
     fn no_bytes_end_the_program(bytes in proptest::collection::vec(any::<u8>(), 0..200), gzip in any::<bool>()) {
         let input = if gzip { [&[0x1f, 0x8b], bytes.as_slice()].concat() } else { bytes };
         let mut spec = RunSpec::default();
-        let _ = catalogue::append_objects(&mut spec, "f", &input);
-        let _ = catalogue::append_catalogue(&mut spec, "f", &input);
+        let _ = catalogue::append_objects(&mut spec, &mut catalogue::Room::default(), "f", &input);
+        let _ = catalogue::append_catalogue(&mut spec, &mut catalogue::Room::default(), "f", &input);
         if let Ok((spec, _)) = catalogue::read("f", &input) {
             let _ = plan(spec);
         }
