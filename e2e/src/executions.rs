@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -85,6 +85,11 @@ pub fn processor(log: &Path, work: Duration) -> Value {
         work.as_millis().to_string(),
     ];
     json!({"exec": {"command": command}})
+}
+
+/// While this file exists the object does not end, so that its run does not.
+pub fn held(log: &Path, object: &str) -> PathBuf {
+    log.with_file_name(format!("held-{object}"))
 }
 
 fn steps(log: &Path) -> Vec<Step> {

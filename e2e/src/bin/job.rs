@@ -1,5 +1,5 @@
 //! The work of an object in the fault tests, started by the processor `exec`: writes down in a file that it begins and
-//! that it ends. `orch-e2e-job LOG MILLISECONDS`
+//! that it ends. `orch-e2e-job LOG MILLISECONDS`; it does not end while its object is held.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::process::id;
 use std::time::Duration;
 
-use orch_e2e::executions::{Step, now_ms};
+use orch_e2e::executions::{Step, held, now_ms};
 use orch_e2e::kubelet::LIFE;
 
 fn main() {
@@ -30,6 +30,10 @@ fn main() {
     let mut file = File::options().create(true).append(true).open(log).unwrap();
     file.write_all(format!("{step}\n").as_bytes()).unwrap();
     std::thread::sleep(Duration::from_millis(milliseconds.parse().unwrap()));
+    let held = held(log.as_ref(), &step.object);
+    while held.exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     (step.ends, step.time_ms) = (true, now_ms());
     file.write_all(format!("{step}\n").as_bytes()).unwrap();
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use orch_crds::status::{PipelineRunStatus, RunPhase};
-use orch_e2e::executions::{self, now_ms, processor, times};
+use orch_e2e::executions::{self, held, now_ms, processor, times};
 use orch_e2e::graphs::{layered, objects_json};
 use orch_e2e::setup::Setup;
 use serde_json::json;
@@ -34,6 +34,10 @@ async fn o14_a_killed_operator_loses_nothing_and_runs_nothing_twice() {
     let graph = layered(20, 30, 2);
     let log = setup.folder.path().join("executions");
     setup.config_map("objects", &objects_json(&graph)).await;
+    // One object is not done before the last kill: what the status shows comes late on a busy machine, and an operator
+    // that finds the run ended does not lead it.
+    let held = held(&log, "n19-0");
+    std::fs::write(&held, "").unwrap();
     let mut operator = setup.operator("operator-0");
     let run = setup.create(&manifest(&log)).await;
     for (n, part) in [50, 150, 250, 350].into_iter().enumerate() {
@@ -43,14 +47,10 @@ async fn o14_a_killed_operator_loses_nothing_and_runs_nothing_twice() {
         operator.kill();
         operator = setup.operator(&format!("operator-{}", n + 1));
     }
+    std::fs::remove_file(&held).unwrap();
     let status = setup.end_of("killed").await.status.unwrap();
     assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 600));
-    // The last one may have found the run ended.
-    assert!(
-        status.epoch >= Some(4),
-        "each operator that was killed had a term of its own: {:?}",
-        status.epoch
-    );
+    assert!(status.epoch >= Some(5), "each operator had a term of its own: {:?}", status.epoch);
     let story = setup.story(&run).await;
     story.assert_complete(&graph);
     story.assert_order(&graph);
