@@ -213,7 +213,11 @@ pub trait Bus: Send + Sync + 'static {
 /// Records of one partition in order.
 #[async_trait]
 pub trait Reader: Send {
-    /// Waits for records and gives all that are there, at most a few thousand. Never empty. Cancel-safe.
+    /// Waits for records and gives all that are there, at most a few thousand. Cancel-safe.
+    ///
+    /// Gives none once: when it has come to the end for the first time. Whoever asked for [`Bus::bounds`] before it was
+    /// opened has then seen every record below them, also where the last offsets hold none (of compaction, or of a
+    /// transaction).
     async fn next(&mut self) -> Result<Vec<Message>, BusError>;
 }
 
@@ -246,6 +250,9 @@ pub trait Member: Send {
     /// Waits for records, at most `max`; records that the group finished before are left out. May be empty after a
     /// rebalance. Cancel-safe.
     async fn next(&mut self, max: usize) -> Result<Vec<Message>, BusError>;
+
+    /// Whether it has ended for good: [`Member::next`] gives nothing but errors any more, and only a new member helps.
+    fn has_ended(&self) -> bool;
 
     /// The record is done and its answer acknowledged: it never comes again.
     fn finish(&self, partition: i32, offset: i64);

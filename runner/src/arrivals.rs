@@ -190,9 +190,9 @@ async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, 
     let mut readings: HashMap<RunUid, Reading> =
         arriving.iter().map(|arriving| (arriving.settings.uid.clone(), Reading::new(arriving))).collect();
     let from = readings.values().map(|reading| reading.run.from).min().unwrap_or(end).min(end);
-    let stretch = Stretch { topic: events.clone(), partition: 0, from, until: end, at_least: *position };
+    let stretch = Stretch { topic: events.clone(), partition: 0, from, until: end };
     let mut former_term = 0;
-    let reached = read_stretch(&**bus, &stretch, |message| {
+    read_stretch(&**bus, &stretch, |message| {
         let Ok(record) = decode_event(&message.key, &message.value) else { return };
         let mut former = |run: &Run| {
             if message.offset < source.led_from {
@@ -213,7 +213,7 @@ async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, 
     .await?;
     let mut runs: Vec<Run> = readings.into_values().map(|reading| reading.run).collect();
     for run in &mut runs {
-        run.from = reached;
+        run.from = end;
     }
     let started = runs.iter().any(|run| run.state.started_at().is_some());
     let published = if started { published(&**bus, positions).await? } else { Published::new() };

@@ -42,40 +42,29 @@ pub(crate) struct Stretch {
     pub(crate) partition: i32,
     pub(crate) from: i64,
     pub(crate) until: i64,
-    /// Up to here there are records, and they are waited for. Beyond, offsets may be gaps (of compaction, or of a
-    /// transaction): silence counts as the end.
-    pub(crate) at_least: i64,
 }
 
-/// Reads a stretch, batch by batch. The answer is the offset after the last record that was read.
+/// Reads a stretch, batch by batch, to its end. `until` was asked for before: nothing of it comes after the reader has
+/// come to the end.
 pub(crate) async fn read_stretch(
     bus: &dyn Bus,
     stretch: &Stretch,
     mut take: impl FnMut(&Message) + Send,
-) -> Result<i64, BusError> {
-    let Stretch { topic, partition, from, until, at_least } = stretch;
-    let mut position = *from;
-    if position >= *until {
-        return Ok(position);
+) -> Result<(), BusError> {
+    let Stretch { topic, partition, from, until } = stretch;
+    if from >= until {
+        return Ok(());
     }
-    let mut reader = bus.read(topic, *partition, position).await?;
-    while position < *until {
-        match next_batch(bus, topic, &mut *reader).await? {
-            Some(batch) => {
-                for message in batch.iter().filter(|message| message.offset < *until) {
-                    take(message);
-                }
-                position = batch.last().map_or(position, |last| last.offset + 1);
-            }
-            None if position >= *at_least => break,
-            None => {
-                // Truncated meanwhile: what is not there any more does not come.
-                let low = bus.bounds(topic).await?.get(*partition as usize).map_or(0, |bounds| bounds.low);
-                position = position.max(low.min(*at_least));
-            }
+    let mut reader = bus.read(topic, *partition, *from).await?;
+    loop {
+        let Some(batch) = next_batch(bus, topic, &mut *reader).await? else { continue };
+        for message in batch.iter().filter(|message| message.offset < *until) {
+            take(message);
+        }
+        if batch.last().is_none_or(|last| last.offset + 1 >= *until) {
+            return Ok(());
         }
     }
-    Ok(position.min(*until))
 }
 
 /// How far the group of each ready topic is, by partition.
@@ -117,7 +106,7 @@ async fn unfinished(
             committed.map_or_else(|| Progress::new(bounds.low), |c| Progress::restore(c.offset, &c.metadata));
         let from = progress.position().max(bounds.low);
         let (topic, partition) = (topic.clone(), partition as i32);
-        (Stretch { topic, partition, from, until: bounds.high, at_least: from }, progress)
+        (Stretch { topic, partition, from, until: bounds.high }, progress)
     };
     Ok(bounds.iter().enumerate().map(stretch).filter(|(stretch, _)| stretch.from < stretch.until).collect())
 }

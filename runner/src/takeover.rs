@@ -94,7 +94,6 @@ impl Actor {
     /// Reads to the present end, says `LeaderStarted` with a higher term, and reads on until that comes back. When
     /// another operator said the same term before, ours is void and a higher one follows.
     async fn lead(&mut self, end: i64) -> Result<(), BusError> {
-        // Silence before the end: nothing but gaps is left there. Had there been a record, it would come before ours.
         while self.position < end && self.read_some().await? {}
         let asked = Instant::now();
         while self.term.own() == 0 {
@@ -113,7 +112,7 @@ impl Actor {
         Ok(())
     }
 
-    /// Takes the next records in. `false` when none came for a while although the bus answers.
+    /// Takes the next records in. `false` when the reader has come to the end.
     async fn read_some(&mut self) -> Result<bool, BusError> {
         let batch = tokio::select! {
             batch = next_batch(&*self.bus, &self.events_topic, &mut *self.reader) => batch?,
@@ -127,8 +126,9 @@ impl Actor {
                 };
             }
         };
-        batch.iter().flatten().for_each(|message| self.take_in(message));
-        Ok(batch.is_some())
+        let Some(batch) = batch else { return Ok(true) };
+        batch.iter().for_each(|message| self.take_in(message));
+        Ok(!batch.is_empty())
     }
 
     /// Says `LeaderStarted` with a term above all that are known and above `seen`.

@@ -1,18 +1,14 @@
 //! Follows the control topic: passes its records on, and says when everything up to now was read.
 
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use orch_bus::{Bounds, Bus, BusError, Message, Reader};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::trouble::Trouble;
-
-/// Compaction may have removed the records before the end of the topic, so that none comes any more. Silence of this
-/// length, on a bus that answers, counts as the end.
-const SILENCE: Duration = Duration::from_secs(3);
 
 /// What comes from the control topic.
 #[derive(Debug)]
@@ -91,39 +87,61 @@ impl Follower {
     }
 
     async fn read(&mut self, questions: &mut mpsc::UnboundedReceiver<u64>, open: &mut Option<u64>) -> Stop {
-        let opened = self.open().await;
-        let mut reader = match opened {
-            Ok(reader) => reader,
-            Err(error) => return error.into(),
-        };
+        match self.read_on(questions, open).await {
+            Ok(never) => match never {},
+            Err(stop) => stop,
+        }
+    }
+
+    async fn read_on(
+        &mut self,
+        questions: &mut mpsc::UnboundedReceiver<u64>,
+        open: &mut Option<u64>,
+    ) -> Result<Infallible, Stop> {
         loop {
+            // Only a reader that is opened after the question tells of the end that was asked for, and not of an earlier
+            // one.
+            let mut reader = self.open().await?;
             if let Some(number) = *open {
-                if let Err(stop) = self.read_to_end(&mut *reader).await {
-                    return stop;
-                }
-                if self.updates.send(ControlUpdate::Synced(number)).await.is_err() {
-                    return Stop::Gone;
-                }
+                while self.pass_on(reader.next().await).await? {}
+                self.tell(ControlUpdate::Synced(number)).await?;
                 *open = None;
             }
-            let step = tokio::select! {
-                question = questions.recv() => match question {
-                    Some(number) => {
-                        *open = Some(newest(questions, number));
-                        Ok(())
+            while open.is_none() {
+                tokio::select! {
+                    question = questions.recv() => {
+                        let number = newest(questions, question.ok_or(Stop::Gone)?);
+                        *open = Some(number);
+                        if self.reaches_end(&mut *reader).await? {
+                            self.tell(ControlUpdate::Synced(number)).await?;
+                            *open = None;
+                        }
                     }
-                    None => return Stop::Gone,
-                },
-                batch = reader.next() => self.pass_on(batch).await,
-            };
-            if let Err(stop) = step {
-                return stop;
+                    batch = reader.next() => {
+                        self.pass_on(batch).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks where the end is, and reads on meanwhile. Says whether that was enough, as it mostly is: compaction may have
+    /// removed the last records.
+    async fn reaches_end(&mut self, reader: &mut dyn Reader) -> Result<bool, Stop> {
+        let (bus, topic) = (self.bus.clone(), self.topic.clone());
+        let mut asked = pin!(bounds(&*bus, &topic));
+        loop {
+            tokio::select! {
+                bounds = &mut asked => return Ok(self.position >= bounds?.high),
+                batch = reader.next() => {
+                        self.pass_on(batch).await?;
+                    }
             }
         }
     }
 
     async fn open(&mut self) -> Result<Box<dyn Reader>, BusError> {
-        let bounds = self.bounds().await?;
+        let bounds = bounds(&*self.bus, &self.topic).await?;
         if !(bounds.low..=bounds.high).contains(&self.position) {
             // Truncated, or deleted and made anew.
             self.position = bounds.low;
@@ -133,31 +151,24 @@ impl Follower {
         Ok(reader)
     }
 
-    async fn bounds(&self) -> Result<Bounds, BusError> {
-        let bounds = self.bus.bounds(&self.topic).await?;
-        bounds.first().copied().ok_or_else(|| BusError::UnknownTopic(self.topic.clone()))
-    }
-
-    async fn read_to_end(&mut self, reader: &mut dyn Reader) -> Result<(), Stop> {
-        let end = self.bounds().await?.high;
-        while self.position < end {
-            match timeout(SILENCE, reader.next()).await {
-                Ok(batch) => self.pass_on(batch).await?,
-                Err(_) if self.bus.trouble().is_none() && self.bounds().await.is_ok() => break,
-                Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn pass_on(&mut self, batch: Result<Vec<Message>, BusError>) -> Result<(), Stop> {
+    /// Passes records on. `false` when there are none: the reader has come to the end.
+    async fn pass_on(&mut self, batch: Result<Vec<Message>, BusError>) -> Result<bool, Stop> {
         let records = batch?;
-        let Some(last) = records.last() else { return Ok(()) };
+        let Some(last) = records.last() else { return Ok(false) };
         let position = last.offset + 1;
-        self.updates.send(ControlUpdate::Records(records)).await.map_err(|_| Stop::Gone)?;
+        self.tell(ControlUpdate::Records(records)).await?;
         self.position = position;
-        Ok(())
+        Ok(true)
     }
+
+    async fn tell(&self, update: ControlUpdate) -> Result<(), Stop> {
+        self.updates.send(update).await.map_err(|_| Stop::Gone)
+    }
+}
+
+async fn bounds(bus: &dyn Bus, topic: &str) -> Result<Bounds, BusError> {
+    let bounds = bus.bounds(topic).await?;
+    bounds.first().copied().ok_or_else(|| BusError::UnknownTopic(topic.to_owned()))
 }
 
 /// One answer serves all questions that are waiting.

@@ -1,4 +1,4 @@
-//! Membership of the consumer group that outlives trouble: pauses after an error, joins anew when errors go on.
+//! Membership of the consumer group that outlives trouble: pauses after an error, joins anew when the member has ended.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -12,11 +12,6 @@ use crate::health::Health;
 use crate::outbox::Place;
 use crate::trouble::Trouble;
 
-/// After so many errors in a row a member may have ended for good: time for a new one.
-const REJOIN_AFTER: u32 = 4;
-/// And again after so many more.
-const REJOIN_EVERY: u32 = 16;
-
 /// A task that joins the group.
 type Joining = AbortOnDropHandle<Result<Box<dyn Member>, BusError>>;
 
@@ -28,7 +23,7 @@ pub(crate) struct Membership {
     health: Health,
     member: Box<dyn Member>,
     trouble: Trouble,
-    errors: u32,
+    has_trouble: bool,
     /// Until when not to ask for records.
     pause: Option<Instant>,
     joining: Option<Joining>,
@@ -47,7 +42,17 @@ impl Membership {
         info!(group, topic, "joined the consumer group");
         health.joined();
         let (group, topic) = (group.to_owned(), topic.to_owned());
-        Ok(Self { bus, group, topic, health, member, trouble, errors: 0, pause: None, joining: None })
+        Ok(Self {
+            bus,
+            group,
+            topic,
+            health,
+            member,
+            trouble,
+            has_trouble: false,
+            pause: None,
+            joining: None,
+        })
     }
 
     /// Waits for records, at most `max`, through all trouble. Cancel-safe.
@@ -82,8 +87,7 @@ impl Membership {
     }
 
     fn well(&mut self) {
-        if self.errors > 0 {
-            self.errors = 0;
+        if std::mem::take(&mut self.has_trouble) {
             self.trouble.clear();
             self.health.trouble(None);
         }
@@ -93,8 +97,8 @@ impl Membership {
         let text = error.to_string();
         self.pause = Some(Instant::now() + self.trouble.report(&text));
         self.health.trouble(Some(text));
-        self.errors += 1;
-        if self.errors % REJOIN_EVERY == REJOIN_AFTER && self.joining.is_none() {
+        self.has_trouble = true;
+        if self.member.has_ended() && self.joining.is_none() {
             let (bus, group, topic) = (self.bus.clone(), self.group.clone(), self.topic.clone());
             let task = tokio::spawn(async move { bus.join(&group, &topic).await });
             self.joining = Some(AbortOnDropHandle::new(task));

@@ -47,11 +47,10 @@ const PRODUCER: [(&str, &str); 9] = [
     ("retry.backoff.max.ms", "1000"),
 ];
 
-const CONSUMER: [(&str, &str); 9] = [
+const CONSUMER: [(&str, &str); 8] = [
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
     ("auto.offset.reset", "earliest"),
-    ("enable.partition.eof", "false"),
     ("fetch.min.bytes", "1"),
     ("fetch.wait.max.ms", "100"),
     ("fetch.error.backoff.ms", "100"),
@@ -60,7 +59,11 @@ const CONSUMER: [(&str, &str); 9] = [
     ("queued.max.messages.kbytes", "16384"),
 ];
 
-const MEMBER: [(&str, &str); 6] = [
+/// A reader tells when it has come to the end.
+const READER: [(&str, &str); 1] = [("enable.partition.eof", "true")];
+
+const MEMBER: [(&str, &str); 7] = [
+    ("enable.partition.eof", "false"),
     ("group.protocol", "classic"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("session.timeout.ms", "6000"),
@@ -218,7 +221,7 @@ impl KafkaConfig {
 
     /// A consumer by `assign`. librdkafka wants a group's name for it all the same; nothing is committed.
     pub(super) fn reader(&self, group: &str) -> ClientConfig {
-        let mut config = self.with(&[&COMMON, &CONSUMER]);
+        let mut config = self.with(&[&COMMON, &CONSUMER, &READER]);
         config.set("group.id", group);
         config
     }
@@ -269,7 +272,10 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, BusError> {
         let (name, value) =
             line.split_once('=').ok_or_else(|| at("not of the form name=value".to_owned()))?;
         let name = name.trim();
-        let ours = [&COMMON[..], &PRODUCER, &CONSUMER, &MEMBER].into_iter().flatten().map(|(name, _)| *name);
+        let ours = [&COMMON[..], &PRODUCER, &CONSUMER, &READER, &MEMBER]
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| *name);
         if ours.chain(REFUSED).any(|own| own == name) {
             return Err(at(format!(
                 "`{name}` is set by kafka-orchestrator and cannot be changed: remove it"

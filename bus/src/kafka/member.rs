@@ -106,6 +106,10 @@ impl Member for KafkaMember {
         }
     }
 
+    fn has_ended(&self) -> bool {
+        self.shared.state().ended.is_some()
+    }
+
     fn finish(&self, partition: i32, offset: i64) {
         let more = self.shared.state().shares.finish(partition, offset);
         self.shared.finished.notify_one();

@@ -47,7 +47,8 @@ pub(super) fn open(
     assigned.map_err(|error| core.health.explain(&error, &topic))?;
     let (sender, batches) = mpsc::channel(BATCHES);
     let ended = BusError::Other(format!("the reader of `{topic}` has ended"));
-    let thread = Thread { core, consumer, topic, offset, copier: Copier::default(), sender };
+    let copier = Copier::default();
+    let thread = Thread { core, consumer, topic, offset, copier, came_to_end: false, sender };
     spawn("kafka-reader", move || thread.run())?;
     Ok(KafkaReader { batches, ended })
 }
@@ -70,18 +71,21 @@ struct Thread {
     topic: String,
     offset: i64,
     copier: Copier,
+    /// It has come to the end once.
+    came_to_end: bool,
     sender: mpsc::Sender<Result<Vec<Message>, BusError>>,
 }
 
 impl Thread {
     fn run(mut self) {
         while !self.sender.is_closed() {
-            let batch = match self.poll() {
-                Ok(batch) if batch.is_empty() => continue,
-                batch => batch,
-            };
+            let before = self.came_to_end;
+            let batch = self.poll();
             let failed = batch.is_err();
-            if self.sender.blocking_send(batch).is_err() || failed {
+            let tell = |batch| self.sender.blocking_send(batch).is_ok();
+            let is_heard = batch.as_ref().is_ok_and(Vec::is_empty) || tell(batch);
+            let at_end = self.came_to_end != before;
+            if failed || !is_heard || at_end && !tell(Ok(Vec::new())) {
                 break;
             }
         }
@@ -98,6 +102,11 @@ impl Thread {
                     if rdkafka::Message::offset(&message) >= self.offset {
                         batch.push(self.copier.copy(&message));
                     }
+                }
+                // Records that come after this one are after the end: they are for the next batch.
+                Some(Err(KafkaError::PartitionEOF(_))) if !self.came_to_end => {
+                    self.came_to_end = true;
+                    break;
                 }
                 Some(Err(error)) => self.check(&error)?,
                 None => break,

@@ -194,6 +194,10 @@ impl Member for MemoryMember {
         }
     }
 
+    fn has_ended(&self) -> bool {
+        self.group.topic.check_exists().is_err()
+    }
+
     fn finish(&self, partition: i32, offset: i64) {
         let mut state = self.group.state();
         let share = usize::try_from(partition).ok().and_then(|at| state.shares.get_mut(at));

@@ -94,6 +94,8 @@ pub(super) struct TopicReader {
     topic: Arc<Topic>,
     partition: i32,
     at: usize,
+    /// It has said that it was at the end.
+    came_to_end: bool,
 }
 
 impl TopicReader {
@@ -101,7 +103,7 @@ impl TopicReader {
         if topic.log(partition).is_none() {
             return Err(BusError::UnknownTopic(format!("{}[{partition}]", topic.name())));
         }
-        Ok(Self { topic, partition, at: usize::try_from(offset).unwrap_or(0) })
+        Ok(Self { topic, partition, at: usize::try_from(offset).unwrap_or(0), came_to_end: false })
     }
 
     fn take(&mut self) -> Vec<Message> {
@@ -125,6 +127,9 @@ impl Reader for TopicReader {
                 return Ok(records);
             }
             self.topic.check_exists()?;
+            if !std::mem::replace(&mut self.came_to_end, true) {
+                return Ok(Vec::new());
+            }
             changed.await;
         }
     }

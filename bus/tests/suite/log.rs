@@ -107,9 +107,38 @@ pub(crate) async fn flushes_large_sends(bus: &dyn Bus, prefix: &str) {
 pub(crate) async fn ends_a_reader_of_a_deleted_topic(bus: &dyn Bus, prefix: &str) {
     let name = topic(bus, prefix, "gone", 1).await;
     let mut reader = bus.read(&name, 0, 0).await.unwrap();
+    assert!(soon("the end", reader.next()).await.unwrap().is_empty());
     let (error, ()) = tokio::join!(soon("the reader to notice", reader.next()), async {
         bus.delete_topics(std::slice::from_ref(&name)).await.unwrap();
     });
     let error = error.unwrap_err();
     assert!(matches!(&error, BusError::UnknownTopic(topic) if *topic == name), "{error}");
+}
+
+pub(crate) async fn tells_once_that_it_came_to_the_end(bus: &dyn Bus, prefix: &str) {
+    let name = topic(bus, prefix, "end", 1).await;
+    let producer = bus.producer().await.unwrap();
+    for (written, from) in [(0, 0), (5_000, 0), (5_000, 4_990), (5_000, 5_000), (5_000, 9_000)] {
+        let there = bus.bounds(&name).await.unwrap()[0].high;
+        write(&*producer, &name, 0, there as u64..written).await;
+        let mut reader = bus.read(&name, 0, from).await.unwrap();
+        let mut seen = Vec::new();
+        loop {
+            let batch = soon("records or the end", reader.next()).await.unwrap();
+            if batch.is_empty() {
+                break;
+            }
+            seen.extend(batch.iter().map(|record| record.offset));
+        }
+        assert_eq!(seen, (from..written as i64).collect::<Vec<_>>(), "all of it before the end");
+    }
+    // What comes later is no second end.
+    let mut reader = bus.read(&name, 0, 4_999).await.unwrap();
+    assert_eq!(token(&read(&mut *reader, 1).await[0]), 4_999);
+    assert!(soon("the end", reader.next()).await.unwrap().is_empty());
+    for at in 5_000..5_010 {
+        write(&*producer, &name, 0, at..at + 1).await;
+        let batch = soon("a record", reader.next()).await.unwrap();
+        assert_eq!(batch.iter().map(token).collect::<Vec<_>>(), [at]);
+    }
 }

@@ -1,8 +1,11 @@
 //! Ready records in, answers out.
 
+use std::time::Duration;
+
 use orch_wire::RunGate;
 use orch_workers::{Outputs, Processor, Progress, Registry, Work, WorkFailure, async_trait};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::spy::SpyBus;
 use crate::support::{
@@ -46,7 +49,7 @@ async fn o15_a_worker_that_comes_late_does_what_waits() {
 async fn nothing_of_a_run_that_is_not_open_is_done() {
     let mut stage = Stage::new().await;
     let (puppet, mut began) = Puppet::new();
-    for run in ["cancelled", "ended"] {
+    for run in ["cancelled", "ended", "gone"] {
         stage.gate(run, RunGate::Open);
     }
     // Enough that the worker needs several reads to the end.
@@ -55,17 +58,24 @@ async fn nothing_of_a_run_that_is_not_open_is_done() {
     }
     stage.gate("cancelled", RunGate::Cancelled);
     stage.gate("ended", RunGate::Ended);
-    for run in ["cancelled", "ended", "unknown"] {
+    for run in ["cancelled", "ended", "gone", "unknown"] {
         stage.ready_with(run, 1, &json!({"run_uid": run}));
     }
+    stage.put(CONTROL, "gone", "", None);
     stage.open();
     stage.ready("1");
     let worker = Running::start(&stage.bus, settings(4), puppet.processors());
     assert_eq!(stage.events(1).await, ["ObjectLoaded 1"]);
-    stage.position_reaches(4).await;
+    stage.position_reaches(5).await;
     assert_eq!(soon("a beginning", began.recv()).await.as_deref(), Some("1"));
     assert!(began.try_recv().is_err());
-    assert_eq!(worker.counters.now().skipped, 3);
+    assert_eq!(worker.counters.now().skipped, 4);
+    // The run of this one is over and forgotten while the worker lives.
+    stage.put(CONTROL, RUN, "", None);
+    stage.ready("2");
+    stage.position_reaches(6).await;
+    assert!(began.try_recv().is_err());
+    assert_eq!(worker.counters.now().skipped, 5);
     worker.stop().await;
 }
 
@@ -230,7 +240,7 @@ async fn health_says_what_is_missing_until_all_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_that_keeps_failing_is_replaced() {
+async fn a_member_that_only_fails_for_a_while_is_kept() {
     let (bus, hand) = SpyBus::with_hand();
     let mut stage = Stage::on(bus).await;
     stage.open();
@@ -239,6 +249,27 @@ async fn a_member_that_keeps_failing_is_replaced() {
     until("trouble", async || (!worker.health.is_ready()).then_some(())).await;
     stage.ready("1");
     assert_eq!(stage.events(1).await, ["ObjectLoaded 1"]);
+    assert_eq!(*hand.joins.lock().unwrap(), 1);
+    until("ready", async || worker.health.is_ready().then_some(())).await;
+    worker.stop().await;
+}
+
+/// A new one was asked for after four errors with growing pauses only.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_has_ended_is_replaced_at_once() {
+    let (bus, hand) = SpyBus::with_hand();
+    let mut stage = Stage::on(bus).await;
+    stage.open();
+    stage.ready("1");
+    let worker = Running::builtin(&stage, r#"{"simulate":{}}"#);
+    assert_eq!(stage.events(1).await, ["ObjectLoaded 1"]);
+    hand.end_members();
+    let ended = Instant::now();
+    // Wakes the one that has ended.
+    stage.ready("2");
+    stage.ready("3");
+    assert_eq!(stage.events(2).await, ["ObjectLoaded 2", "ObjectLoaded 3"]);
+    assert!(ended.elapsed() < Duration::from_millis(500), "{:?}", ended.elapsed());
     assert_eq!(*hand.joins.lock().unwrap(), 2);
     until("ready", async || worker.health.is_ready().then_some(())).await;
     worker.stop().await;

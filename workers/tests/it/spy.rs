@@ -16,6 +16,8 @@ pub(crate) struct Hand {
     hold: Arc<watch::Sender<bool>>,
     joins_to_fail: Arc<Mutex<usize>>,
     reads_to_fail: Arc<Mutex<usize>>,
+    /// So many members have ended: the first ones.
+    ended: Arc<Mutex<usize>>,
     pub(crate) joins: Arc<Mutex<usize>>,
 }
 
@@ -30,6 +32,7 @@ impl SpyBus {
             hold: Arc::new(watch::Sender::new(false)),
             joins_to_fail: Arc::default(),
             reads_to_fail: Arc::default(),
+            ended: Arc::default(),
             joins: Arc::default(),
         };
         (Arc::new(Self { inner: MemoryBus::new(), hand: hand.clone() }), hand)
@@ -52,6 +55,11 @@ impl Hand {
 
     pub(crate) fn fail_member_reads(&self, count: usize) {
         *self.reads_to_fail.lock().unwrap() = count;
+    }
+
+    /// All members that are there now end for good.
+    pub(crate) fn end_members(&self) {
+        *self.ended.lock().unwrap() = *self.joins.lock().unwrap();
     }
 
     fn fails(count: &Mutex<usize>) -> Result<(), BusError> {
@@ -99,9 +107,14 @@ impl Bus for SpyBus {
     }
 
     async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Member>, BusError> {
-        *self.hand.joins.lock().unwrap() += 1;
+        let number = {
+            let mut joins = self.hand.joins.lock().unwrap();
+            *joins += 1;
+            *joins
+        };
         Hand::fails(&self.hand.joins_to_fail)?;
-        Ok(Box::new(SpyMember { inner: self.inner.join(group, topic).await?, hand: self.hand.clone() }))
+        let inner = self.inner.join(group, topic).await?;
+        Ok(Box::new(SpyMember { inner, number, hand: self.hand.clone() }))
     }
 
     fn trouble(&self) -> Option<String> {
@@ -145,6 +158,8 @@ impl Producer for SpyProducer {
 
 struct SpyMember {
     inner: Box<dyn Member>,
+    /// Which of the members it is, from 1.
+    number: usize,
     hand: Hand,
 }
 
@@ -152,7 +167,14 @@ struct SpyMember {
 impl Member for SpyMember {
     async fn next(&mut self, max: usize) -> Result<Vec<Message>, BusError> {
         Hand::fails(&self.hand.reads_to_fail)?;
+        if self.has_ended() {
+            return Err(BusError::Other("it has ended".to_owned()));
+        }
         self.inner.next(max).await
+    }
+
+    fn has_ended(&self) -> bool {
+        self.number <= *self.hand.ended.lock().unwrap()
     }
 
     fn finish(&self, partition: i32, offset: i64) {

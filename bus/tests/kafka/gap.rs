@@ -1,0 +1,45 @@
+//! Offsets without a record at the end of a partition: a reader comes to the end all the same.
+
+use std::time::Duration;
+
+use orch_bus::Bus;
+use orch_bus::kafka::{KafkaBus, KafkaConfig};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::suite::{soon, topic};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Three seconds of silence counted as the end: too long, and on a slow broker too short.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_is_told_where_the_last_offsets_hold_no_record() {
+    let bus = KafkaBus::new(KafkaConfig::plain(&crate::servers())).unwrap();
+    let topic = topic(&bus, &crate::prefix("gap"), "log", 1).await;
+    let (servers, name) = (crate::servers(), topic.clone());
+    tokio::task::spawn_blocking(move || {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", servers).set("transactional.id", &name);
+        let producer: BaseProducer = config.create().unwrap();
+        producer.init_transactions(LIMIT).unwrap();
+        producer.begin_transaction().unwrap();
+        for value in ["0", "1"] {
+            producer.send(BaseRecord::<str, str>::to(&name).partition(0).payload(value)).unwrap();
+        }
+        producer.commit_transaction(LIMIT).unwrap();
+    })
+    .await
+    .unwrap();
+    let high = bus.bounds(&topic).await.unwrap()[0].high;
+    let mut reader = bus.read(&topic, 0, 0).await.unwrap();
+    let mut seen = Vec::new();
+    loop {
+        let batch = soon("the end", reader.next()).await.unwrap();
+        if batch.is_empty() {
+            break;
+        }
+        seen.extend(batch.iter().map(|record| record.offset));
+    }
+    assert_eq!((seen, high), (vec![0, 1], 3), "the last offset is the end of the transaction");
+    bus.delete_topics(&[topic]).await.unwrap();
+}
