@@ -6,7 +6,6 @@ use std::time::Duration;
 use orch_bus::{Bus, BusError, Message, Reader};
 use orch_core::engine::{Detail, Orders, project};
 use orch_core::id::{Epoch, Millis, RunUid};
-use orch_wire::RunGate;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -19,7 +18,7 @@ use crate::runs::Runs;
 use crate::stages::Stages;
 use crate::stats::{Notice, Stats};
 use crate::term::Term;
-use crate::{busy, control, now_ms, records};
+use crate::{busy, control, now_ms};
 
 /// What was handed to the bus gets so long to be written when the actor is stopped.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -251,8 +250,7 @@ impl Actor {
             self.outbox.forget(number);
         }
         if was_here || was_arriving {
-            let record = records::on_control(uid, RunGate::Ended, &self.control_topic);
-            self.outbox.write(None, vec![record]);
+            self.outbox.write(None, vec![control::forget(uid, &self.control_topic)]);
             self.has_changed = true;
         }
     }

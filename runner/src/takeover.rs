@@ -127,7 +127,9 @@ impl Actor {
             }
         };
         let Some(batch) = batch else { return Ok(true) };
-        batch.iter().for_each(|message| self.take_in(message));
+        for message in &batch {
+            self.take_in(message);
+        }
         Ok(!batch.is_empty())
     }
 

@@ -28,7 +28,19 @@ async fn two_runs_have_counts_of_their_own_and_one_may_leave() {
     worker.end(of_r2, &Say::Loaded);
     worker.load_everything();
     assert_eq!(outcome(&operator.until_over("r2").await, &plan), "Succeeded Completed: a Loaded, b Loaded");
-    assert_eq!([world.gates("r1").await, world.gates("r2").await], ["Open Ended", "Open Ended"]);
+    assert_eq!([world.gates("r1").await, world.gates("r2").await], ["Open -", "Open Ended"]);
+}
+
+/// The word about each run of a Pipeline stayed on the compacted topic for ever.
+#[tokio::test]
+async fn a_run_that_is_over_and_leaves_is_taken_off_the_control_topic() {
+    let plan = plans::graph("a");
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    Worker::join(&world, "work").await.load_everything();
+    operator.until_over("r1").await;
+    operator.handle().remove(&RunUid::new("r1")).await;
+    world.until_gates("r1", "Open Ended -").await;
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ async fn an_old_word_is_not_repeated_after_a_new_one() {
     operator.handle().add(run("r2", &plan));
     Worker::join(&world, "work").await.load_everything();
     operator.until_over("r2").await;
-    assert_eq!(world.gates("r1").await, "Open Ended");
+    assert_eq!(world.gates("r1").await, "Open -");
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn the_end_of_a_run_is_not_repeated_when_it_has_come_again() {
     let world = World::new(&plan).await;
     let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
     operator.until_count("r1", ObjectPhase::Queued, 1).await;
-    // `Ended`, and `Open` when it is here again.
+    // Its last word, and `Open` when it is here again.
     world.bus.refuse(".control", 2, lost());
     operator.handle().remove(&RunUid::new("r1")).await;
     operator.handle().add(run("r1", &plan));
@@ -206,7 +206,7 @@ async fn a_run_that_leaves_before_it_was_read_back_is_gone() {
     operator.handle().add(run("r3", &plan));
     operator.until_count("r3", ObjectPhase::Queued, 1).await;
     assert!(operator.handle().snapshot(&RunUid::new("r2"), Detail::default()).await.is_none());
-    assert_eq!(world.gates("r2").await, "Ended");
+    assert_eq!(world.gates("r2").await, "-");
 }
 
 #[tokio::test]

@@ -111,10 +111,14 @@ impl World {
         self.ready().await.iter().map(asked).collect::<Vec<_>>().join(" ")
     }
 
-    /// What the workers were told of a run: `Open Ended`.
+    /// What the workers were told of a run: `Open Ended`; `-` is a record that removes the others.
     pub async fn gates(&self, uid: &str) -> String {
-        let lines = self.lines(&self.names.control()).await;
-        let of_run = lines.iter().filter(|line| line.key == uid).map(|line| line.text("state"));
+        let records = self.messages(&self.names.control()).await;
+        let word = |message: &Message| match line(message) {
+            Some(line) => line.text("state").to_owned(),
+            None => "-".to_owned(),
+        };
+        let of_run = records.iter().filter(|message| message.key == uid).map(word);
         of_run.collect::<Vec<_>>().join(" ")
     }
 
