@@ -1,4 +1,5 @@
 //! Edge lists: `parent<TAB>child` a line, `#` begins a comment, a line of one field is an object without dependencies.
+//! A text without any edge is none.
 //! Ids are interned on the way, so that an edge costs two numbers and no text.
 
 use super::{Read, simulated_stage};
@@ -28,6 +29,9 @@ pub(super) fn read(name: &str, text: &str) -> Read {
         }
     }
     graph.add(&mut block);
+    if findings.is_empty() && graph.edges.is_empty() && !graph.names.is_empty() {
+        findings.push(|| no_edge(name));
+    }
     findings.or(())?;
     let spec = RunSpec {
         stages: vec![simulated_stage("work", "0s", 64)],
@@ -37,6 +41,13 @@ pub(super) fn read(name: &str, text: &str) -> Read {
         ..RunSpec::default()
     };
     Ok((spec, Vec::new()))
+}
+
+/// A text, a number, a word: without one edge it is most likely something else.
+fn no_edge(name: &str) -> Finding {
+    let problem = "it is no edge list: there is no line `parent<TAB>child` in it";
+    let remedy = "write objects without dependencies as a JSON list: `[{\"id\": \"a\"}, {\"id\": \"b\"}]`";
+    Finding::new(FindingKind::Malformed, name, problem, remedy)
 }
 
 fn fault(name: &str, line: u32, fields: &Line<'_>) -> Finding {

@@ -11,7 +11,17 @@ fn lines_are_edges_isolated_objects_or_comments() {
     check("# a comment\na\tb\n\nc\nb\td\na\td\n", "a b(a) c d(b a)");
     check("a\tb", "a b(a)");
     check("a\tb\r\nc\r\n", "a b(a) c");
-    check("lonely", "lonely");
+}
+
+#[test]
+fn a_text_without_an_edge_is_no_edge_list() {
+    for text in ["\"abc\"", "42", "true", "null", "-1.5e3\n", "lonely", "# a comment\nsome\nwords\n"] {
+        check(
+            text,
+            "Malformed f: it is no edge list: there is no line `parent<TAB>child` in it; \
+             write objects without dependencies as a JSON list: `[{\"id\": \"a\"}, {\"id\": \"b\"}]`",
+        );
+    }
 }
 
 #[test]
