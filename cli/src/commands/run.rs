@@ -53,9 +53,8 @@ impl Options {
         if args.kafka_config.is_some() && args.kafka.is_none() {
             return Err(CliError::usage("--kafka-config needs --kafka", ""));
         }
-        let folder = args.kafka_config;
         Ok(Self {
-            kafka: args.kafka.map(|servers| KafkaAddress { servers, folder }),
+            kafka: args.kafka.map(|servers| KafkaAddress::new(servers, args.kafka_config)).transpose()?,
             fail: args.fail,
             speed,
             max_in_flight: args.max_in_flight,

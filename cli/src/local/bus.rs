@@ -18,6 +18,20 @@ pub(crate) struct KafkaAddress {
 }
 
 impl KafkaAddress {
+    /// The address, unless nobody could mean it: librdkafka would take it, and wait.
+    pub(crate) fn new(servers: String, folder: Option<PathBuf>) -> Result<Self, CliError> {
+        for server in servers.split(',') {
+            if let Some(problem) = fault(server.trim()) {
+                let problem = format!("--kafka `{servers}`: {problem}");
+                return Err(CliError::usage(
+                    problem,
+                    "write HOST:PORT, or several with commas: `--kafka localhost:9092`",
+                ));
+            }
+        }
+        Ok(Self { servers, folder })
+    }
+
     /// The error with what to do about it, where the broker is the cause.
     pub(crate) fn explain(&self, error: CliError) -> CliError {
         match error {
@@ -28,6 +42,27 @@ impl KafkaAddress {
             other => other,
         }
     }
+}
+
+/// What is wrong with `HOST:PORT`.
+fn fault(server: &str) -> Option<String> {
+    if server.is_empty() {
+        return Some("an address is missing".to_owned());
+    }
+    if server.contains(['/', '@']) || server.contains(char::is_whitespace) {
+        return Some(format!(
+            "`{server}` is more than a host and a port; TLS and logins are settings, see --kafka-config"
+        ));
+    }
+    let Some((host, port)) = server.rsplit_once(':') else {
+        return Some(format!("`{server}` has no port"));
+    };
+    let is_ipv6 = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || (host.contains(':') && !is_ipv6) {
+        return Some(format!("`{server}` has no host, or one that needs brackets, as in `[::1]:9092`"));
+    }
+    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+    (!is_port).then(|| format!("`{port}` is no port: a number from 1 to 65535"))
 }
 
 /// What is set wrong, and where.
@@ -99,4 +134,16 @@ fn broker(address: &KafkaAddress) -> Result<Arc<dyn Bus>, CliError> {
         address.folder.as_ref().map_or_else(String::new, |folder| format!(" with {}", folder.display()));
     let problem = format!("this build of orch cannot talk to Kafka at {}{folder}", address.servers);
     Err(CliError::usage(problem, "build it with the feature `kafka`, or leave --kafka out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for good in ["localhost:9092", "a.example:1, b.example:65535", "[::1]:9092", "10.0.0.1:9092"] {
+            assert!(KafkaAddress::new(good.to_owned(), None).is_ok(), "{good}");
+        }
+    }
 }

@@ -20,6 +20,8 @@ const LOOK_MS_MAX: u64 = 100;
 const LOOK_MS_MIN: u64 = 5;
 /// So many objects delay the next look by another millisecond.
 const OBJECTS_PER_LOOK_MS: u64 = 2_000;
+/// How long a cancelled run may take to end: the broker may be gone for good.
+const CANCEL: Duration = Duration::from_secs(10);
 /// What is enough for progress.
 const AT_A_GLANCE: Detail = Detail { objects: 0, failures: 0 };
 
@@ -37,6 +39,8 @@ pub(super) struct Events<'e> {
 pub(super) enum Ending {
     ActorEnded,
     Interrupted,
+    /// It was to be cancelled, and nothing happened.
+    Unanswered,
     Worker(CliError),
 }
 
@@ -49,7 +53,7 @@ pub(super) async fn follow(
 ) -> Result<RunView, Ending> {
     let begun = Instant::now();
     let mut changed = handle.changed();
-    let mut cancelled = false;
+    let mut cancelled: Option<Instant> = None;
     let slowest = LOOK_MS_MIN + session.plan.objects.len() as u64 / OBJECTS_PER_LOOK_MS;
     loop {
         let snapshot = handle.snapshot(&session.uid, AT_A_GLANCE).await.ok_or(Ending::ActorEnded)?;
@@ -58,6 +62,12 @@ pub(super) async fn follow(
             break;
         }
         let pause = (begun.elapsed().as_millis() as u64 / 10).clamp(slowest.min(LOOK_MS_MAX), LOOK_MS_MAX);
+        let give_up = async {
+            match cancelled {
+                Some(at) => tokio::time::sleep_until((at + CANCEL).into()).await,
+                None => std::future::pending().await,
+            }
+        };
         let next_look = async {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             changed.changed().await
@@ -70,11 +80,12 @@ pub(super) async fn follow(
                     return Err(Ending::Worker(error));
                 }
             }
+            () = give_up => return Err(Ending::Unanswered),
             () = events.interrupts.next() => {
-                if cancelled {
+                if cancelled.is_some() {
                     return Err(Ending::Interrupted);
                 }
-                cancelled = true;
+                cancelled = Some(Instant::now());
                 progress.note("cancelling; once more to stop at once");
                 handle.order(&session.uid, Orders { cancel: true, ..session.orders });
             }

@@ -1,4 +1,6 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and SIGHUP.
+
+use std::time::Duration;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -6,30 +8,96 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Requests to stop, from the moment this exists: one that comes while nobody waits is not lost.
 pub(super) struct Interrupts {
     #[cfg(unix)]
-    signals: Option<(Signal, Signal)>,
+    signals: Vec<Signal>,
+    heard: u32,
 }
 
 impl Interrupts {
     pub(super) fn new() -> Self {
+        #[cfg(unix)]
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hangup());
         Self {
             #[cfg(unix)]
-            signals: signal(SignalKind::interrupt()).ok().zip(signal(SignalKind::terminate()).ok()),
+            signals: kinds.filter_map(|kind| signal(kind).ok()).collect(),
+            heard: 0,
         }
     }
 
     /// Ends when somebody asks to stop. Cancel-safe.
     pub(super) async fn next(&mut self) {
-        #[cfg(unix)]
-        if let Some((interrupt, terminate)) = &mut self.signals {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+        self.wait().await;
+        self.heard += 1;
+    }
+
+    /// Whether somebody has asked already.
+    pub(super) fn any(&self) -> bool {
+        self.heard > 0
+    }
+
+    /// What the work gives, unless it takes longer than this, or somebody asks a second time.
+    pub(super) async fn allow<T>(&mut self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let again = async {
+            if !self.any() {
+                self.next().await;
             }
-            return;
+            self.next().await;
+        };
+        tokio::select! {
+            done = work => Some(done),
+            () = again => None,
+            () = tokio::time::sleep(limit) => None,
         }
+    }
+
+    #[cfg(unix)]
+    async fn wait(&mut self) {
+        std::future::poll_fn(|context| {
+            // Each is asked: one that is not asked does not wake us.
+            let asked = self.signals.iter_mut().map(|signal| signal.poll_recv(context).is_ready());
+            if asked.fold(false, |any, asked| any | asked) {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    #[cfg(not(unix))]
+    async fn wait(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             // Without the signal nobody can ask: the run ends by itself.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// The end of the terminal, unless whoever started us wants us to outlive it: `nohup` ignores the signal, and listening
+/// would undo that. Where nobody says what is ignored, the signal is left alone.
+#[cfg(unix)]
+fn hangup() -> Option<SignalKind> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    is_heeded(&status, SignalKind::hangup()).then(SignalKind::hangup)
+}
+
+/// Whether a signal is not among those that a process ignores, by its `/proc/PID/status` (proc_pid_status(5)).
+#[cfg(unix)]
+fn is_heeded(status: &str, kind: SignalKind) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|ignored| ignored >> (kind.as_raw_value() - 1) & 1 == 0)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_nohup_ignores_is_left_alone() {
+        let heeded =
+            |mask: &str| is_heeded(&format!("Name:\torch\n{mask}SigCgt:\t0\n"), SignalKind::hangup());
+        assert!(heeded("SigIgn:\t0000000000001000\n"));
+        assert!(!heeded("SigIgn:\t0000000000001001\n"));
+        assert!(!heeded(""), "nobody says");
     }
 }

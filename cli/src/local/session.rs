@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orch_bus::Bus;
+use orch_bus::{Bus, TopicSpec};
 use orch_core::engine::{Orders, RunView};
 use orch_core::id::RunUid;
 use orch_core::plan::{RunPlan, StagePlan};
@@ -21,6 +21,13 @@ use crate::progress::Progress;
 
 /// Outstanding objects a stage at most, as the operator's default.
 const STAGE_WINDOW: u32 = 4_096;
+/// How long each step of the way out may take.
+const LEAVE: Duration = Duration::from_secs(30);
+/// The same while the broker is known not to answer: one that is gone must not keep the program.
+const LEAVE_IN_TROUBLE: Duration = Duration::from_secs(2);
+/// What an aborted worker needs to kill the programs that it started.
+const ABORT: Duration = Duration::from_secs(2);
+
 /// What to run, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
@@ -57,25 +64,66 @@ pub(crate) async fn run(
     session: &Session,
     progress: &mut Progress<'_>,
 ) -> Result<Outcome, CliError> {
+    // From here on an interrupt must not end the program: topics would stay.
+    let mut interrupts = Interrupts::new();
     let names = topics::names(&session.name, &session.uid);
     let specs = topics::specs(&names, &session.plan);
-    let failed = |doing: &str| {
-        let doing = format!("{doing} {names}");
-        move |source| CliError::bus(doing, source)
+    let result = match create(&bus, &specs, &names, &mut interrupts).await {
+        Ok(()) => with_topics(&bus, session, &names, &mut interrupts, progress).await,
+        // A broker that does not let us in has no topic of ours.
+        Err(error) if error.obstacle().is_some() => return Err(error),
+        Err(error) => Err(error),
     };
-    bus.ensure_topics(&specs, true).await.map_err(failed("cannot create the topics"))?;
-    let result = with_topics(&bus, session, &names, progress).await;
     if session.on_broker {
         let list: Vec<String> = specs.into_iter().map(|spec| spec.name).collect();
-        let deleted =
-            bus.delete_topics(&list).await.map_err(failed("the run is over, but cannot delete the topics"));
-        // Why the run ended matters more.
-        if result.is_ok() {
-            deleted?;
+        if let Err(why) = delete(&bus, &list, &mut interrupts).await {
+            let problem = format!("the topics {names} are left behind: {why}");
+            let remedy = "delete them with Kafka's own tool when it is back";
+            match result {
+                Ok(_) => return Err(CliError::broken(format!("the run is over, but {problem}"), remedy)),
+                // Why the run ended matters more.
+                Err(_) => progress.note(&format!("warning: {problem}; {remedy}")),
+            }
         }
     }
     let view = result?;
     Ok(Outcome { view, names })
+}
+
+/// Creates the topics. Who interrupts gets none: what is under way is waited for, so that it can be deleted.
+async fn create(
+    bus: &Arc<dyn Bus>,
+    specs: &[TopicSpec],
+    names: &TopicNames,
+    interrupts: &mut Interrupts,
+) -> Result<(), CliError> {
+    let mut created = std::pin::pin!(bus.ensure_topics(specs, true));
+    let failed = |source| CliError::bus(format!("cannot create the topics {names}"), source);
+    tokio::select! {
+        created = &mut created => return created.map(drop).map_err(failed),
+        () = interrupts.next() => {}
+    }
+    // How it ends does not matter: the topics are deleted.
+    let _ = interrupts.allow(patience(bus), created).await;
+    Err(CliError::broken("interrupted before the run began", ""))
+}
+
+/// Deletes the topics, or says why Kafka did not do it in time.
+async fn delete(bus: &Arc<dyn Bus>, topics: &[String], interrupts: &mut Interrupts) -> Result<(), String> {
+    match interrupts.allow(patience(bus), bus.delete_topics(topics)).await {
+        Some(deleted) => deleted.map_err(|source| source.to_string()),
+        None => Err(silence(bus)),
+    }
+}
+
+/// How long the way out may wait for a bus.
+fn patience(bus: &Arc<dyn Bus>) -> Duration {
+    if bus.trouble().is_some() { LEAVE_IN_TROUBLE } else { LEAVE }
+}
+
+/// What is the matter with a bus that does not answer.
+fn silence(bus: &Arc<dyn Bus>) -> String {
+    bus.trouble().unwrap_or_else(|| "Kafka does not answer".to_owned())
 }
 
 /// The actor of the run, and what it says on the way.
@@ -111,27 +159,39 @@ async fn with_topics(
     bus: &Arc<dyn Bus>,
     session: &Session,
     names: &TopicNames,
+    interrupts: &mut Interrupts,
     progress: &mut Progress<'_>,
 ) -> Result<RunView, CliError> {
-    // From here on an interrupt must not end the program: the topics would stay.
-    let mut interrupts = Interrupts::new();
     let (handle, mut notices) = tokio::select! {
         begun = begin(bus, session, names) => begun?,
         () = interrupts.next() => return Err(CliError::broken("interrupted before the run began", "")),
     };
     let shutdown = CancellationToken::new();
     let mut workers = start_workers(bus, session, names, &shutdown, progress);
-    let mut events = Events { workers: &mut workers, notices: &mut notices, interrupts: &mut interrupts };
+    let mut events = Events { workers: &mut workers, notices: &mut notices, interrupts };
     let ended = follow(&handle, session, &mut events, progress).await;
     shutdown.cancel();
-    while workers.join_next().await.is_some() {}
-    let exit = handle.stop().await;
-    ended.map_err(|ending| match (ending, exit) {
+    let leave = async {
+        while workers.join_next().await.is_some() {}
+        handle.stop().await
+    };
+    let exit = interrupts.allow(patience(bus), leave).await;
+    if exit.is_none() {
+        // What the workers started ends with them.
+        workers.abort_all();
+        let ended = async { while workers.join_next().await.is_some() {} };
+        // Beyond this there is nothing more to be done.
+        let _ = tokio::time::timeout(ABORT, ended).await;
+    }
+    ended.map_err(|ending| match (ending, exit.unwrap_or(Exit::Stopped)) {
         (Ending::ActorEnded, Exit::Broken(source)) => CliError::bus("the run cannot go on", source),
         (Ending::ActorEnded, Exit::Superseded { epoch }) => {
             CliError::broken(format!("another program leads the topics of this run (term {epoch})"), "")
         }
         (Ending::ActorEnded, Exit::Stopped) => CliError::broken("the run ended without a result", ""),
+        (Ending::Unanswered, _) => {
+            CliError::broken(format!("interrupted; the run could not be cancelled: {}", silence(bus)), "")
+        }
         (Ending::Interrupted, _) => CliError::broken("interrupted again: stopped at once", ""),
         (Ending::Worker(error), _) => error,
     })

@@ -222,6 +222,28 @@ fn arguments_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn an_address_of_kafka_that_nobody_could_mean_is_refused_at_once() {
+    for (address, problem) in [
+        ("", "an address is missing"),
+        ("localhost:9092,", "an address is missing"),
+        ("http://localhost:9092", "`http://localhost:9092` is more than a host and a port"),
+        ("user@localhost:9092", "more than a host and a port"),
+        ("localhost", "`localhost` has no port"),
+        (":9092", "`:9092` has no host"),
+        ("::1:9092", "needs brackets"),
+        ("localhost:", "`` is no port"),
+        ("localhost:0", "`0` is no port"),
+        ("localhost:65536", "`65536` is no port: a number from 1 to 65535"),
+        ("localhost:kafka", "`kafka` is no port"),
+    ] {
+        let said = orch(&["run", "Objets.json", "--kafka", address]);
+        assert_eq!(said.status, 2, "{}", said.all());
+        let hint = "hint: write HOST:PORT, or several with commas";
+        assert!(said.err.contains(problem) && said.err.contains(hint), "{address}: {}", said.err);
+    }
+}
+
+#[test]
 fn a_run_that_takes_too_long_ends_failed() {
     let said = orch_on(
         "run",
