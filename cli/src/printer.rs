@@ -1,6 +1,9 @@
 //! All output of the program. Data goes to standard output, everything else to standard error. It knows whether a
 //! person looks at a terminal, whether colours are wanted, and whether notes are.
 //!
+//! Whatever a person reads goes through [`shown`], because ids, names and messages come from elsewhere; data is escaped
+//! by whoever makes it, and JSON and YAML have escapes of their own.
+//!
 //! A reader that closes its end (`orch graph x | head`) has read enough: that is no error, and the rest is dropped.
 
 use std::error::Error as _;
@@ -11,6 +14,7 @@ use orch_core::counted;
 use orch_core::finding::Finding;
 
 use crate::error::CliError;
+use crate::shown;
 
 /// Findings that are listed at most.
 const LISTED: usize = 50;
@@ -41,10 +45,11 @@ impl Paint {
     #[cfg(test)]
     pub(crate) const OFF: Self = Self { on: false };
 
-    /// The text in the colour of its meaning.
+    /// The text, which is one line, in the colour of its meaning.
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+        let text = shown::line(text);
         if !self.on {
-            return text.to_owned();
+            return text.into_owned();
         }
         let code = match tone {
             Tone::Good => "32",
@@ -110,10 +115,10 @@ impl Printer {
         }
     }
 
-    /// Says something that is no data.
+    /// Says something that is no data, in one line.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            self.say(&format!("{text}\n"));
+            self.say(&format!("{}\n", shown::line(text)));
         }
     }
 
@@ -125,7 +130,7 @@ impl Printer {
         let mut text = String::new();
         for warning in warnings.iter().take(LISTED) {
             let word = self.err.paint(Tone::Caution, "warning:");
-            let _ = writeln!(text, "{word} {warning}");
+            let _ = writeln!(text, "{word} {}", shown::line(&warning.to_string()));
         }
         if warnings.len() > LISTED {
             let _ = writeln!(text, "warning: and {} more", warnings.len() - LISTED);
@@ -138,7 +143,7 @@ impl Printer {
         let word = self.err.paint(Tone::Bad, "error:");
         let mut text = match error {
             CliError::Refused { findings, input } => self.refusal(&word, input, findings),
-            other => format!("{word} {other}\n"),
+            other => format!("{word} {}\n", shown::line(&other.to_string())),
         };
         let mut said = error.to_string();
         let mut source = error.source();
@@ -146,7 +151,7 @@ impl Printer {
             let because = cause.to_string();
             // Many errors repeat their source in their own text.
             if !said.contains(&because) {
-                let _ = writeln!(text, "  because: {because}");
+                let _ = writeln!(text, "  because: {}", shown::line(&because));
             }
             said = because;
             source = cause.source();
@@ -159,15 +164,18 @@ impl Printer {
 
     fn refusal(&self, word: &str, input: &str, findings: &[Finding]) -> String {
         if let [finding] = findings {
-            let mut text = format!("{word} {}: {}\n", placed(input, finding), finding.problem);
+            let said = format!("{}: {}", placed(input, finding), finding.problem);
+            let mut text = format!("{word} {}\n", shown::line(&said));
             if !finding.remedy.is_empty() {
                 let _ = write!(text, "\n{}", self.hint(&finding.remedy));
             }
             return text;
         }
-        let mut text = format!("{word} `{input}` is refused: {}\n\n", counted(findings.len(), "finding"));
+        let mut text =
+            format!("{word} `{}` is refused: {}\n\n", shown::line(input), counted(findings.len(), "finding"));
         for finding in findings.iter().take(LISTED) {
-            let _ = writeln!(text, "  {}: {}", finding.place, finding.problem);
+            let said = format!("{}: {}", finding.place, finding.problem);
+            let _ = writeln!(text, "  {}", shown::line(&said));
             if !finding.remedy.is_empty() {
                 let _ = write!(text, "    {}", self.hint(&finding.remedy));
             }
@@ -184,7 +192,7 @@ impl Printer {
     }
 
     fn hint(&self, text: &str) -> String {
-        format!("{} {text}\n", self.err.paint(Tone::Good, "hint:"))
+        format!("{} {}\n", self.err.paint(Tone::Good, "hint:"), shown::line(text))
     }
 }
 

@@ -8,6 +8,8 @@ use orch_core::engine::{self, ObjectPhase};
 use orch_crds::status::{Counts, PipelineRunStatus};
 
 use crate::printer::Printer;
+#[cfg(feature = "cluster")]
+use crate::shown;
 
 /// Where nobody looks at bars, a line is written so often.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
@@ -47,7 +49,7 @@ impl StageProgress {
     #[cfg(feature = "cluster")]
     pub(crate) fn of_status(status: &PipelineRunStatus) -> Vec<Self> {
         let of = |name: &str, counts: &Counts| Self {
-            name: name.to_owned(),
+            name: shown::line(name).into_owned(),
             total: counts.total,
             loaded: counts.loaded,
             lost: counts.failed + counts.blocked + counts.cancelled,

@@ -12,6 +12,7 @@ use orch_crds::condition::types;
 use orch_crds::status::{Counts, ObjectStatus, PipelineRunStatus, RunPhase, parse_timestamp};
 
 use crate::printer::{Paint, Tone};
+use crate::shown;
 use crate::table::{Cell, render};
 
 /// Ids that a line names before it counts the rest.
@@ -84,7 +85,7 @@ impl Report<'_> {
             (Some(progress), false) => format!(", {progress} loaded"),
             _ => String::new(),
         };
-        format!("{}: {phase}{took}{progress}\n", self.name)
+        format!("{}: {phase}{}\n", shown::line(self.name), shown::line(&format!("{took}{progress}")))
     }
 
     /// The conditions that say why the run does not go on, or why it was refused.
@@ -97,11 +98,11 @@ impl Report<'_> {
             let bad = if condition.type_ == types::STALLED { "True" } else { "False" };
             let live = condition.type_ == types::GRAPH_VALID || !self.status.phase.is_final();
             if (bad_when_false || condition.type_ == types::STALLED) && condition.status == bad && live {
-                let _ = writeln!(
-                    text,
-                    "  {}={}: {}: {}",
+                let said = format!(
+                    "{}={}: {}: {}",
                     condition.type_, condition.status, condition.reason, condition.message
                 );
+                let _ = writeln!(text, "  {}", shown::line(&said));
             }
         }
         text
@@ -147,8 +148,9 @@ impl Report<'_> {
                 if failure.blocks > 0 { format!(", blocks {}", failure.blocks) } else { String::new() };
             let attempts = counted(failure.attempts as usize, "attempt");
             let title = self.paint.paint(Tone::Bad, &self.title(&failure.id));
-            let _ = writeln!(text, "  {title}: {}: {} ({attempts}{blocks})", failure.reason, failure.message);
-            for line in failure.log_tail.iter().flat_map(|tail| tail.lines()) {
+            let why = format!("{}: {}", failure.reason, failure.message);
+            let _ = writeln!(text, "  {title}: {} ({attempts}{blocks})", shown::line(&why));
+            for line in failure.log_tail.iter().flat_map(|tail| shown::log(tail)) {
                 let _ = writeln!(text, "    | {line}");
             }
         }
@@ -174,7 +176,7 @@ impl Report<'_> {
         for failure in self.status.failures.iter().filter(|failure| failure.blocks > 0) {
             let ids = by_cause.get(failure.id.as_str()).map_or(&[][..], Vec::as_slice);
             let which = if ids.is_empty() { counted(failure.blocks as usize, "object") } else { some(ids) };
-            let _ = writeln!(text, "  by {}: {which}", failure.id);
+            let _ = writeln!(text, "  {}", shown::line(&format!("by {}: {which}", failure.id)));
         }
         text
     }

@@ -51,12 +51,6 @@ impl Subject {
             format!("`{}` has no status: it has not been run", self.name)
         }
     }
-
-    /// One letter an object in plan order, where the status has them.
-    pub(crate) fn letters(&self) -> Option<String> {
-        // A map that this version cannot read is as good as none.
-        self.status()?.phase_map.as_ref()?.decode().ok()
-    }
 }
 
 /// Finds what the arguments mean.

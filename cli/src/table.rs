@@ -1,6 +1,7 @@
 //! Tables as text: the first column and texts to the left, numbers to the right.
 
 use crate::printer::{Paint, Tone};
+use crate::shown;
 
 /// One cell.
 #[derive(Debug, Clone)]
@@ -12,12 +13,12 @@ pub(crate) struct Cell {
 
 impl Cell {
     /// A text.
-    pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), right: false, tone: None }
+    pub(crate) fn text(text: impl AsRef<str>) -> Self {
+        Self { text: shown::line(text.as_ref()).into_owned(), right: false, tone: None }
     }
 
     /// A text at the right end of its column, as numbers are.
-    pub(crate) fn right(text: impl Into<String>) -> Self {
+    pub(crate) fn right(text: impl AsRef<str>) -> Self {
         Self { right: true, ..Self::text(text) }
     }
 

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use orch_core::engine::ObjectPhase;
 use orch_core::id::ObjectIx;
 use orch_core::plan::RunPlan;
+use orch_core::why::word;
 use orch_crds::status::{ObjectStatus, PipelineRunStatus};
 
+use crate::phases::Phases;
 use crate::printer::{Paint, Tone};
 use crate::report::{duration_of, took};
 use crate::table::{Cell, render};
@@ -15,25 +17,18 @@ const HEADS: [&str; 8] = ["ID", "NAME", "STAGE", "PHASE", "ATTEMPT", "TOOK", "WO
 
 /// The objects that a target needs, in plan order. Of a large run the status has the phase of each, and details only
 /// of those that need a person.
-pub(crate) fn table(
-    plan: &RunPlan,
-    status: &PipelineRunStatus,
-    letters: Option<&str>,
-    paint: Paint,
-) -> String {
+pub(crate) fn table(plan: &RunPlan, status: &PipelineRunStatus, phases: &Phases, paint: Paint) -> String {
     let details: HashMap<&str, &ObjectStatus> =
         status.objects.iter().map(|object| (object.id.as_str(), object)).collect();
-    let letters = letters.map_or(&[][..], str::as_bytes);
     let mut rows = vec![HEADS.map(|head| Cell::text(head).tone(Tone::Faint)).to_vec()];
     for ix in plan.indices().filter(|ix| plan.is_needed(*ix)) {
-        let phase = letters.get(ix.usize()).and_then(|letter| ObjectPhase::from_letter(*letter));
         let detail = details.get(plan.object(ix).id.as_str()).copied();
-        rows.push(row(plan, ix, phase.unwrap_or(ObjectPhase::Pending), detail));
+        rows.push(row(plan, ix, phases.of(ix), detail));
     }
     render(&rows, paint)
 }
 
-fn row(plan: &RunPlan, ix: ObjectIx, phase: ObjectPhase, detail: Option<&ObjectStatus>) -> Vec<Cell> {
+fn row(plan: &RunPlan, ix: ObjectIx, phase: Option<ObjectPhase>, detail: Option<&ObjectStatus>) -> Vec<Cell> {
     let object = plan.object(ix);
     let attempt = detail.map_or(0, |detail| detail.attempt);
     let worker = detail.and_then(|detail| detail.worker.as_deref()).unwrap_or_default();
@@ -41,7 +36,9 @@ fn row(plan: &RunPlan, ix: ObjectIx, phase: ObjectPhase, detail: Option<&ObjectS
         Cell::text(object.id.as_str()),
         Cell::text(object.name.as_deref().unwrap_or_default()),
         Cell::text(plan.stage_of(ix).name.as_str()),
-        tone(phase).map_or_else(|| Cell::text(phase.as_str()), |tone| Cell::text(phase.as_str()).tone(tone)),
+        phase
+            .and_then(tone)
+            .map_or_else(|| Cell::text(word(phase)), |tone| Cell::text(word(phase)).tone(tone)),
         Cell::right(if attempt > 0 { attempt.to_string() } else { String::new() }),
         Cell::right(detail.and_then(duration_of).map(took).unwrap_or_default()),
         Cell::text(worker).tone(Tone::Faint),

@@ -13,6 +13,7 @@ pub mod graph;
 pub mod id;
 mod id_table;
 pub mod plan;
+pub mod root_cause;
 pub mod spec;
 pub mod why;
 

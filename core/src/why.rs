@@ -1,11 +1,10 @@
 //! Why an object has not started, or what happened to it. Works on plain facts, so that a reader who has nothing but
 //! the resource gets the same answer as the operator.
 
-use std::collections::{HashSet, VecDeque};
-
 use crate::engine::{ObjectPhase, RunPhase};
 use crate::id::ObjectIx;
 use crate::plan::RunPlan;
+use crate::root_cause::root_causes;
 use crate::spec::FailurePolicy;
 use crate::{are, counted};
 
@@ -13,8 +12,8 @@ use crate::{are, counted};
 pub struct Facts<'a> {
     /// Phase of the run.
     pub run_phase: RunPhase,
-    /// Phases of the objects, in plan order.
-    pub phases: &'a [ObjectPhase],
+    /// Phases of the objects, in plan order; `None` where nothing says it.
+    pub phases: &'a [Option<ObjectPhase>],
     /// Reason and message of an object's last failed attempt, where they are known.
     pub failures: &'a dyn Fn(ObjectIx) -> Option<(String, String)>,
     /// When an object ended, as the status writes it, where it is known.
@@ -40,15 +39,16 @@ struct Question<'a> {
     plan: &'a RunPlan,
     facts: &'a Facts<'a>,
     object: ObjectIx,
-    phase: ObjectPhase,
+    phase: Option<ObjectPhase>,
 }
 
 type Check = fn(&Question<'_>) -> Option<String>;
 
 /// The first check that has something to say is the answer.
-const CHECKS: [(&str, Check); 14] = [
+const CHECKS: [(&str, Check); 15] = [
     ("Pruned", object_is_pruned),                           // no target needs it
     ("RunNotStarted", run_has_not_started),                 // nothing is published before
+    ("PhaseUnknown", nothing_says_its_phase),               // the resource is from elsewhere, or damaged
     ("FailFast", run_stopped_at_a_failure),                 // failurePolicy, and something failed
     ("RunEnded", run_ended_before_the_object),              // cancelled, deadline, another plan
     ("Loaded", object_is_loaded),                           // says when
@@ -72,12 +72,16 @@ pub fn why(plan: &RunPlan, facts: &Facts<'_>, object: ObjectIx) -> Why {
     CHECKS
         .iter()
         .find_map(|(reason, check)| check(&question).map(|message| Why { reason, message }))
-        .unwrap_or_else(|| Why { reason: "Unknown", message: format!("It is {}.", question.phase.as_str()) })
+        .unwrap_or_else(|| Why { reason: "Unknown", message: format!("It is {}.", word(question.phase)) })
 }
 
-/// What the facts leave out counts as pending.
-fn phase_of(facts: &Facts<'_>, ix: ObjectIx) -> ObjectPhase {
-    facts.phases.get(ix.usize()).copied().unwrap_or(ObjectPhase::Pending)
+fn phase_of(facts: &Facts<'_>, ix: ObjectIx) -> Option<ObjectPhase> {
+    facts.phases.get(ix.usize()).copied().flatten()
+}
+
+/// The word for a phase that may not be known.
+pub fn word(phase: Option<ObjectPhase>) -> &'static str {
+    phase.map_or("Unknown", ObjectPhase::as_str)
 }
 
 impl Question<'_> {
@@ -90,7 +94,7 @@ impl Question<'_> {
     }
 
     fn when(&self, phase: ObjectPhase, text: impl FnOnce() -> String) -> Option<String> {
-        (self.phase == phase).then(text)
+        (self.phase == Some(phase)).then(text)
     }
 
     /// `: WorkerError: disk full`, or nothing where that is not known.
@@ -116,11 +120,16 @@ fn run_has_not_started(question: &Question<'_>) -> Option<String> {
         .then(|| "The run has not started; its conditions say what it waits for.".to_owned())
 }
 
+fn nothing_says_its_phase(question: &Question<'_>) -> Option<String> {
+    let text = "Its phase is unknown: the status of the run does not say it in a way that can be read here.";
+    question.phase.is_none().then(|| text.to_owned())
+}
+
 fn run_stopped_at_a_failure(question: &Question<'_>) -> Option<String> {
-    let failed = || question.facts.phases.iter().position(|phase| *phase == ObjectPhase::Failed);
+    let failed = || question.facts.phases.iter().position(|phase| *phase == Some(ObjectPhase::Failed));
     let stops = question.plan.failure_policy == FailurePolicy::FailFast
         && question.facts.run_phase != RunPhase::Cancelled
-        && question.phase == ObjectPhase::Cancelled;
+        && question.phase == Some(ObjectPhase::Cancelled);
     let failed = ObjectIx(failed().filter(|_| stops)? as u32);
     Some(format!(
         "`{}` failed, and the run's failurePolicy is FailFast: nothing more is started.",
@@ -130,8 +139,10 @@ fn run_stopped_at_a_failure(question: &Question<'_>) -> Option<String> {
 
 fn run_ended_before_the_object(question: &Question<'_>) -> Option<String> {
     let has_ended =
-        matches!(question.phase, ObjectPhase::Loaded | ObjectPhase::Failed | ObjectPhase::Blocked);
-    if question.phase == ObjectPhase::Cancelled || (question.facts.run_phase.is_terminal() && !has_ended) {
+        matches!(question.phase, Some(ObjectPhase::Loaded | ObjectPhase::Failed | ObjectPhase::Blocked));
+    if question.phase == Some(ObjectPhase::Cancelled)
+        || (question.facts.run_phase.is_terminal() && !has_ended)
+    {
         return Some(match question.facts.run_phase {
             RunPhase::Cancelled => "The run was cancelled before this object ended.".to_owned(),
             phase => format!("The run is {} and ended before this object did.", phase.as_str()),
@@ -156,7 +167,7 @@ fn object_has_failed(question: &Question<'_>) -> Option<String> {
 }
 
 fn dependency_failed(question: &Question<'_>) -> Option<String> {
-    question.when(ObjectPhase::Blocked, || match nearest_failed_ancestor(question) {
+    question.when(ObjectPhase::Blocked, || match root_cause(question) {
         Some(cause) => sentence(&format!(
             "It needs `{}`, which failed{}",
             question.id(cause),
@@ -167,21 +178,21 @@ fn dependency_failed(question: &Question<'_>) -> Option<String> {
 }
 
 fn dependencies_are_not_loaded(question: &Question<'_>) -> Option<String> {
-    if question.phase != ObjectPhase::Pending {
+    if question.phase != Some(ObjectPhase::Pending) {
         return None;
     }
-    let missing: Vec<(ObjectIx, ObjectPhase)> = question
+    let missing: Vec<(ObjectIx, Option<ObjectPhase>)> = question
         .plan
         .graph
         .dependencies(question.object)
         .iter()
         .map(|dependency| (*dependency, phase_of(question.facts, *dependency)))
-        .filter(|(_, phase)| *phase != ObjectPhase::Loaded)
+        .filter(|(_, phase)| *phase != Some(ObjectPhase::Loaded))
         .collect();
     let named: Vec<String> = missing
         .iter()
         .take(NAMED)
-        .map(|(dependency, phase)| format!("`{}` ({})", question.id(*dependency), phase.as_str()))
+        .map(|(dependency, phase)| format!("`{}` ({})", question.id(*dependency), word(*phase)))
         .collect();
     match missing.len() {
         0 => None,
@@ -194,7 +205,7 @@ fn dependencies_are_not_loaded(question: &Question<'_>) -> Option<String> {
 
 /// Whether it may start and is not published: a pending object that has everything it needs is about to be ready.
 fn is_unpublished(question: &Question<'_>) -> bool {
-    matches!(question.phase, ObjectPhase::Ready | ObjectPhase::Pending)
+    matches!(question.phase, Some(ObjectPhase::Ready | ObjectPhase::Pending))
 }
 
 fn run_is_at_max_in_flight(question: &Question<'_>) -> Option<String> {
@@ -213,7 +224,7 @@ fn object_waits_for_the_window(question: &Question<'_>) -> Option<String> {
 fn stage_has_no_worker(question: &Question<'_>) -> Option<String> {
     let stage = question.plan.object(question.object).stage;
     let replicas = question.facts.stage_replicas.get(stage.usize()).copied().flatten();
-    (question.phase == ObjectPhase::Queued && replicas == Some(0)).then(|| {
+    (question.phase == Some(ObjectPhase::Queued) && replicas == Some(0)).then(|| {
         format!("It is in the queue of stage `{}`, which has no worker that is ready.", question.stage())
     })
 }
@@ -241,21 +252,9 @@ fn object_waits_for_its_next_attempt(question: &Question<'_>) -> Option<String> 
     })
 }
 
-/// The failed object that the fewest others lie between; those between are blocked. Of several at the same distance
-/// always the same one.
-fn nearest_failed_ancestor(question: &Question<'_>) -> Option<ObjectIx> {
-    let mut seen = HashSet::from([question.object]);
-    let mut open = VecDeque::from([question.object]);
-    while let Some(ix) = open.pop_front() {
-        for dependency in question.plan.graph.dependencies(ix) {
-            match phase_of(question.facts, *dependency) {
-                ObjectPhase::Failed => return Some(*dependency),
-                ObjectPhase::Blocked if seen.insert(*dependency) => open.push_back(*dependency),
-                _ => {}
-            }
-        }
-    }
-    None
+/// The failure that the status names as well.
+fn root_cause(question: &Question<'_>) -> Option<ObjectIx> {
+    root_causes(question.plan, |ix| phase_of(question.facts, ix)).get(&question.object).copied()
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -284,6 +283,7 @@ mod tests {
             [
                 "Pruned",
                 "RunNotStarted",
+                "PhaseUnknown",
                 "FailFast",
                 "RunEnded",
                 "Loaded",

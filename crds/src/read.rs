@@ -180,7 +180,7 @@ impl Reader {
     fn json_document(&mut self, origin: Origin<'_>) {
         let head = match serde_json::from_str::<Head>(origin.part) {
             Ok(head) => head,
-            Err(error) => return self.refuse(&Fault::new("", &error), "", origin),
+            Err(error) => return self.refuse(&no_head(&error), "", origin),
         };
         if head.is_list() {
             match serde_json::from_str::<List<'_>>(origin.part) {
@@ -211,7 +211,7 @@ impl Reader {
             match serde_yaml::from_str::<Option<Head>>(&document) {
                 Ok(None) => {}
                 Ok(Some(head)) => self.yaml_document(&document, &head, lines_before),
-                Err(error) => self.refuse(&Fault::new(".", &error), "", whole(&document)),
+                Err(error) => self.refuse(&no_head(&error), "", whole(&document)),
             }
         }
     }
@@ -271,6 +271,18 @@ impl Reader {
         let is_number = fault.problem.starts_with("invalid type: integer");
         let remedy = if wants_text && is_number { "put it into quotes" } else { "" };
         self.findings.push(Finding::new(FindingKind::Malformed, place, &fault.problem, remedy));
+    }
+}
+
+/// A text, a number or a list has no head; what is broken in one keeps its words.
+fn no_head(error: &impl Located) -> Fault {
+    let fault = Fault::new(".", error);
+    if !fault.problem.ends_with("expected struct Head") {
+        return fault;
+    }
+    Fault {
+        problem: "this is no resource: a resource has apiVersion, kind, metadata and spec".to_owned(),
+        ..fault
     }
 }
 

@@ -5,6 +5,7 @@ use orch_crds::PipelineRun;
 use crate::args::{ResourceFormat, StatusArgs, StatusFormat};
 use crate::commands::resource_text;
 use crate::error::{CliError, Exit};
+use crate::phases::Phases;
 use crate::printer::Printer;
 use crate::report::Report;
 use crate::subject::{self, Subject};
@@ -34,10 +35,13 @@ pub(super) fn execute(args: &StatusArgs, printer: &Printer) -> Result<Exit, CliE
 
 /// Every object; that takes the graph.
 fn wide(subject: Subject, printer: &Printer) -> Result<Exit, CliError> {
-    let letters = subject.letters();
     let Subject { plan, run, .. } = subject;
-    let status = run.and_then(|run| run.status).unwrap_or_default();
-    printer.data(&wide::table(&plan?, &status, letters.as_deref(), printer.paint()))?;
+    let (plan, status) = (plan?, run.and_then(|run| run.status).unwrap_or_default());
+    let phases = Phases::new(&plan, Some(&status));
+    if let Some(note) = phases.note() {
+        printer.note(&note);
+    }
+    printer.data(&wide::table(&plan, &status, &phases, printer.paint()))?;
     Ok(Exit::Succeeded)
 }
 

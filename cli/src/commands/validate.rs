@@ -12,6 +12,7 @@ use crate::args::InputArgs;
 use crate::error::{CliError, Exit};
 use crate::input;
 use crate::printer::{Paint, Printer, Tone};
+use crate::shown;
 use crate::table::{Cell, render};
 
 pub(super) fn execute(args: &InputArgs, printer: &Printer) -> Result<Exit, CliError> {
@@ -39,7 +40,8 @@ fn describe(file: &str, name: &str, plan: &RunPlan, paint: Paint) -> String {
         plan.indices().filter(|ix| plan.is_needed(*ix)).map(|ix| plan.graph.dependencies(ix).len()).sum();
     let total = plan.needed_count();
     let mut text = format!(
-        "{file}: {}\n\n  run {name}: {}, {}, depth {}, width {}\n",
+        "{}: {}\n\n  run {name}: {}, {}, depth {}, width {}\n",
+        shown::line(file),
         paint.paint(Tone::Good, "valid"),
         counted(total, "object"),
         counted(edges, "dependency"),

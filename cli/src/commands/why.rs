@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use orch_core::counted;
-use orch_core::engine::{self, ObjectPhase};
+use orch_core::engine;
 use orch_core::id::ObjectIx;
 use orch_core::plan::RunPlan;
-use orch_core::why::{Facts, why};
+use orch_core::why::{Facts, why, word};
 use orch_crds::status::{ObjectStatus, PipelineRunStatus, RunPhase};
 
 use crate::args::WhyArgs;
 use crate::error::{CliError, Exit};
+use crate::phases::Phases;
 use crate::printer::{Paint, Printer, Tone};
+use crate::shown;
 use crate::subject::{self, Subject};
 use crate::wide;
 
@@ -21,7 +23,6 @@ const NAMED: usize = 8;
 
 pub(super) fn execute(args: &WhyArgs, printer: &Printer) -> Result<Exit, CliError> {
     let subject = subject::find(&args.subject)?;
-    let letters = subject.letters();
     let note = subject
         .status()
         .is_none()
@@ -36,11 +37,13 @@ pub(super) fn execute(args: &WhyArgs, printer: &Printer) -> Result<Exit, CliErro
         ));
     };
     let max_in_flight = run.as_ref().and_then(|run| run.spec.max_in_flight);
-    let status = run.and_then(|run| run.status).unwrap_or_default();
-    if let Some(note) = note {
+    let status = run.and_then(|run| run.status);
+    let phases = Phases::new(&plan, status.as_ref());
+    for note in note.into_iter().chain(phases.note()) {
         printer.note(&note);
     }
-    let known = Known::new(&plan, &status, letters.as_deref(), max_in_flight);
+    let status = status.unwrap_or_default();
+    let known = Known::new(&plan, &status, phases, max_in_flight);
     printer.data(&known.answer(object, printer.paint()))?;
     Ok(Exit::Succeeded)
 }
@@ -49,7 +52,7 @@ pub(super) fn execute(args: &WhyArgs, printer: &Printer) -> Result<Exit, CliErro
 struct Known<'a> {
     plan: &'a RunPlan,
     status: &'a PipelineRunStatus,
-    phases: Vec<ObjectPhase>,
+    phases: Phases,
     objects: HashMap<&'a str, &'a ObjectStatus>,
     max_in_flight: u32,
 }
@@ -58,17 +61,11 @@ impl<'a> Known<'a> {
     fn new(
         plan: &'a RunPlan,
         status: &'a PipelineRunStatus,
-        letters: Option<&str>,
+        phases: Phases,
         max_in_flight: Option<u32>,
     ) -> Self {
-        let letters = letters.map(str::as_bytes).filter(|letters| letters.len() == plan.objects.len());
-        let phase = |ix: ObjectIx| match letters {
-            Some(letters) => ObjectPhase::from_letter(letters[ix.usize()]).unwrap_or(ObjectPhase::Pending),
-            None if !plan.is_needed(ix) => ObjectPhase::Pruned,
-            None => ObjectPhase::Pending,
-        };
         Self {
-            phases: plan.indices().map(phase).collect(),
+            phases,
             objects: status.objects.iter().map(|object| (object.id.as_str(), object)).collect(),
             max_in_flight: max_in_flight.unwrap_or(u32::MAX),
             plan,
@@ -81,7 +78,7 @@ impl<'a> Known<'a> {
             self.plan.stages.iter().map(|stage| self.no_workers(stage.name.as_str())).collect();
         let facts = Facts {
             run_phase: run_phase(self.status.phase),
-            phases: &self.phases,
+            phases: self.phases.all(),
             failures: &|ix| self.failure(ix),
             ended_at: &|ix| self.object(ix)?.end_time.clone(),
             max_in_flight: self.max_in_flight,
@@ -89,11 +86,12 @@ impl<'a> Known<'a> {
             stage_replicas: &stage_replicas,
         };
         let answer = why(self.plan, &facts, ix);
-        let phase = self.phases[ix.usize()];
-        let tone = wide::tone(phase).unwrap_or(Tone::Strong);
+        let phase = self.phases.of(ix);
+        let tone = phase.and_then(wide::tone).unwrap_or(Tone::Strong);
         let stage = self.plan.stage_of(ix).name.as_str();
-        let mut text = format!("{} ({stage}): {}\n", self.title(ix), paint.paint(tone, phase.as_str()));
-        let _ = writeln!(text, "{}", answer.message);
+        let mut text =
+            format!("{} ({stage}): {}\n", shown::line(&self.title(ix)), paint.paint(tone, word(phase)));
+        let _ = writeln!(text, "{}", shown::line(&answer.message));
         self.describe(ix, &mut text);
         text
     }
@@ -111,8 +109,8 @@ impl<'a> Known<'a> {
         rows.push(("needed by", self.list(graph.dependants(ix))));
         if let Some(failure) = self.status.failures.iter().find(|failure| failure.id == self.id(ix)) {
             rows.push(("blocks", counted(failure.blocks as usize, "object")));
-            for line in failure.log_tail.iter().flat_map(|tail| tail.lines()) {
-                rows.push(("log", line.to_owned()));
+            for line in failure.log_tail.iter().flat_map(|tail| shown::log(tail)) {
+                rows.push(("log", line));
             }
         }
         rows.retain(|(_, row)| !row.is_empty());
@@ -120,12 +118,12 @@ impl<'a> Known<'a> {
             text.push('\n');
         }
         for (head, row) in &rows {
-            let _ = writeln!(text, "  {head:9}  {row}");
+            let _ = writeln!(text, "  {head:9}  {}", shown::line(row));
         }
     }
 
     fn list(&self, objects: &[ObjectIx]) -> String {
-        let show = |ix: &ObjectIx| format!("{} ({})", self.id(*ix), self.phases[ix.usize()].as_str());
+        let show = |ix: &ObjectIx| format!("{} ({})", self.id(*ix), word(self.phases.of(*ix)));
         let named: Vec<String> = objects.iter().take(NAMED).map(show).collect();
         match objects.len() - named.len() {
             0 => named.join(", "),

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use orch_core::counted;
 use orch_core::engine::ObjectPhase;
+use orch_core::why::word;
 
 use super::Drawing;
+use crate::shown;
 
 /// More objects than anybody reads as text.
 const READABLE: usize = 200;
@@ -20,7 +22,7 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
     let edges = drawing.edges().count();
     let size = [(objects, "object"), (edges, "dependency"), (levels.len(), "level")];
     let size = size.map(|(n, noun)| counted(n, noun)).join(", ");
-    let mut text = format!("{}: {size}\n", drawing.name);
+    let mut text = format!("{}: {size}\n", shown::line(drawing.name));
     if objects > READABLE {
         let _ = writeln!(
             text,
@@ -35,8 +37,8 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
         return text;
     }
     let title = |ix| match drawing.name(ix) {
-        Some(name) => format!("{} {name}", drawing.id(ix)),
-        None => drawing.id(ix).to_owned(),
+        Some(name) => shown::line(&format!("{} {name}", drawing.id(ix))).into_owned(),
+        None => shown::line(drawing.id(ix)).into_owned(),
     };
     let width = drawing.nodes().map(|ix| title(ix).chars().count()).max().unwrap_or(0);
     let stages = drawing.nodes().map(|ix| drawing.stage(ix).len()).max().unwrap_or(0);
@@ -44,8 +46,10 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
         let _ = writeln!(text, "\nlevel {}", n + 1);
         for ix in level {
             let gap = " ".repeat(width - title(*ix).chars().count());
-            let phase =
-                drawing.phase(*ix).map_or_else(String::new, |phase| format!("{:9}  ", phase.as_str()));
+            let phase = match drawing.phases {
+                Some(phases) => format!("{:9}  ", word(phases.of(*ix))),
+                None => String::new(),
+            };
             let line = format!(
                 "  {phase}{}{gap}  {:stages$}{}",
                 title(*ix),
@@ -56,8 +60,8 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
         }
     }
     if let Some(failed) = drawing.nodes().find(|ix| drawing.phase(*ix) == Some(ObjectPhase::Failed)) {
-        let _ =
-            writeln!(text, "\n{} failed; `orch why` says what that means for an object.", drawing.id(failed));
+        let failed = shown::line(drawing.id(failed));
+        let _ = writeln!(text, "\n{failed} failed; `orch why` says what that means for an object.");
     }
     text
 }
@@ -73,5 +77,5 @@ fn waits_for(drawing: &Drawing<'_>, ix: orch_core::id::ObjectIx) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("  <- {}{more}", named.join(", "))
+    format!("  <- {}{more}", shown::line(&named.join(", ")))
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Drawing, colour};
+use crate::shown;
 
 pub(super) fn draw(drawing: &Drawing<'_>) -> String {
     let mut text = format!(
@@ -27,11 +28,10 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
-    for c in text.chars() {
+    for c in shown::line(text).chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
-            c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
     }
@@ -46,6 +46,6 @@ mod tests {
     #[test]
     fn quotes_and_backslashes_do_not_end_an_id() {
         assert_eq!(quoted(r#"a"b\c"#), r#""a\"b\\c""#);
-        assert_eq!(quoted("é\nx"), "\"é x\"");
+        assert_eq!(quoted("é\nx"), r#""é\\nx""#);
     }
 }

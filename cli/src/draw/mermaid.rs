@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{Drawing, colour};
+use crate::shown;
 
 pub(super) fn draw(drawing: &Drawing<'_>) -> String {
     let mut text = "flowchart LR\n".to_owned();
@@ -26,13 +27,12 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
 /// Text between quotes: Mermaid knows no backslash, only entities.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in shown::line(text).chars() {
         match c {
             '"' => out.push_str("#quot;"),
             '#' => out.push_str("#35;"),
             '<' => out.push_str("#lt;"),
             '>' => out.push_str("#gt;"),
-            c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
     }

@@ -14,21 +14,21 @@ use orch_core::id::ObjectIx;
 use orch_core::plan::RunPlan;
 
 use crate::args::GraphFormat;
+use crate::phases::Phases;
 
 /// The graph of a run, and how far each object has come where that is known.
 #[derive(Debug)]
 pub(crate) struct Drawing<'p> {
     name: &'p str,
     plan: &'p RunPlan,
-    /// One letter an object in plan order, as `status.phaseMap` has them.
-    letters: Option<&'p [u8]>,
+    /// How far its objects are; `None` of a graph that was not run.
+    phases: Option<&'p Phases>,
 }
 
 impl<'p> Drawing<'p> {
-    /// The graph of the run `name`. `letters` of another number of objects are not its own, and are left out.
-    pub(crate) fn new(name: &'p str, plan: &'p RunPlan, letters: Option<&'p str>) -> Self {
-        let letters = letters.map(str::as_bytes).filter(|letters| letters.len() == plan.objects.len());
-        Self { name, plan, letters }
+    /// The graph of the run `name`.
+    pub(crate) fn new(name: &'p str, plan: &'p RunPlan, phases: Option<&'p Phases>) -> Self {
+        Self { name, plan, phases }
     }
 
     /// The text in this format.
@@ -73,7 +73,7 @@ impl<'p> Drawing<'p> {
     }
 
     fn phase(&self, ix: ObjectIx) -> Option<ObjectPhase> {
-        self.letters.and_then(|letters| ObjectPhase::from_letter(*letters.get(ix.usize())?))
+        self.phases.and_then(|phases| phases.of(ix))
     }
 
     /// The needed objects level by level, from those without dependencies on.

@@ -111,6 +111,22 @@ fn resources_are_read_strictly() {
 }
 
 #[test]
+fn a_text_or_a_number_is_neither_an_edge_list_nor_a_resource() {
+    for text in ["\"abc\"", "42", "true", "null", "abc\n"] {
+        for name in ["scalar.json", "scalar.txt", "scalar"] {
+            let said = orch_on("run", name, text, &[]);
+            assert_eq!((said.status, said.out.as_str()), (2, ""), "{name}: {text}");
+            assert!(said.err.contains("there is no line `parent<TAB>child` in it"), "{}", said.err);
+        }
+    }
+    for (text, line) in [("\"abc\"\n", 1), ("# nothing\n42\n", 2), ("- a\n- b\n", 1)] {
+        let said = orch_on("run", "scalar.yaml", text, &[]);
+        let place = format!("error: scalar.yaml: line {line}, column 1: this is no resource: ");
+        assert!(said.status == 2 && said.err.starts_with(&place), "{}", said.all());
+    }
+}
+
+#[test]
 fn files_that_are_not_there_or_hold_nothing_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     assert_said!(crate::program::orch_in(folder.path(), &["validate", "nothing.json"]), @r#"

@@ -334,7 +334,7 @@ impl RunState {
         }
     }
 
-    /// Everything that needs `failed` names it as root cause; what is blocked already keeps its first cause.
+    /// Everything that needs `failed` can never run; which failure it names follows from the phases.
     fn block_descendants(&mut self, failed: ObjectIx) {
         let plan = self.plan().clone();
         let mut open = vec![failed];
@@ -342,7 +342,6 @@ impl RunState {
             for dependant in plan.graph.dependants(ix) {
                 if self.cell(*dependant).phase == Phase::Pending {
                     self.set_phase(*dependant, Phase::Blocked);
-                    self.cells[dependant.usize()].root_cause = Some(failed);
                     open.push(*dependant);
                 }
             }

@@ -70,10 +70,6 @@ fn object_is_consistent(state: &RunState, ix: ObjectIx) -> Result<(), String> {
     let missing =
         dependencies.iter().filter(|dependency| state.cell(**dependency).phase != Phase::Loaded).count();
     holds(cell.waiting_for as usize == missing, "its count of missing dependencies is wrong")?;
-    holds(
-        cell.root_cause.is_some() == (cell.phase == Phase::Blocked),
-        "only a blocked object has a root cause",
-    )?;
     attempts_are_consistent(state, ix, cell)?;
     match cell.phase {
         Phase::Pending => {
@@ -89,21 +85,18 @@ fn object_is_consistent(state: &RunState, ix: ObjectIx) -> Result<(), String> {
             holds(missing == 0 || state.plan().object(ix).assumed, "it is loaded before its dependencies")
         }
         Phase::Failed => holds(missing == 0, "it failed before its dependencies were loaded"),
-        Phase::Blocked => blocked_by_its_root_cause(state, ix, cell),
+        Phase::Blocked => blocked_by_a_failure(state, ix),
         Phase::Pruned => holds(!state.plan().is_needed(ix), "it is pruned and a target needs it"),
         Phase::Cancelled => Ok(()),
     }
 }
 
-/// One dependency is the root cause, or is blocked by it: so there is a way up to it.
-fn blocked_by_its_root_cause(state: &RunState, ix: ObjectIx, cell: &Cell) -> Result<(), String> {
-    let Some(cause) = cell.root_cause else { return Ok(()) };
-    holds(state.cell(cause).phase == Phase::Failed, "its root cause has not failed")?;
+/// One dependency failed or is blocked itself: so there is a way up to a failure.
+fn blocked_by_a_failure(state: &RunState, ix: ObjectIx) -> Result<(), String> {
     let dependencies = state.plan().graph.dependencies(ix);
-    let linked = dependencies
-        .iter()
-        .any(|dependency| *dependency == cause || state.cell(*dependency).root_cause == Some(cause));
-    holds(linked, "its root cause is no ancestor")
+    let lost = |phase| matches!(phase, Phase::Failed | Phase::Blocked);
+    let linked = dependencies.iter().any(|dependency| lost(state.cell(*dependency).phase));
+    holds(linked, "it is blocked by nothing that failed")
 }
 
 fn attempts_are_consistent(state: &RunState, ix: ObjectIx, cell: &Cell) -> Result<(), String> {

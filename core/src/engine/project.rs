@@ -1,9 +1,12 @@
 //! The projection: what a person sees of a run. The status of the resource, the progress bars and the summary all
 //! come from here.
 
+use std::collections::HashMap;
+
 use crate::engine::decide::is_over;
 use crate::engine::{Dispatch, FailedAttempt, Phase, RunEnd, RunState};
 use crate::id::{Attempt, Epoch, Millis, ObjectIx};
+use crate::root_cause::root_causes;
 
 /// The phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -240,15 +243,15 @@ pub fn project(state: &RunState, dispatch: &Dispatch, detail: Detail) -> RunView
     let over = is_over(state, dispatch);
     let mut counts = Counts::default();
     let mut stages = vec![Counts::default(); plan.stages.len()];
-    let mut blocks = std::collections::HashMap::<ObjectIx, u32>::new();
     let phases: Vec<ObjectPhase> = plan.indices().map(|ix| object_phase(state, dispatch, ix, over)).collect();
     for (ix, phase) in plan.indices().zip(&phases) {
         counts.add(*phase);
         stages[plan.object(ix).stage.usize()].add(*phase);
-        if let Some(cause) = state.cell(ix).root_cause {
-            *blocks.entry(cause).or_default() += 1;
-        }
     }
+    let causes = match counts.of(ObjectPhase::Blocked) {
+        0 => HashMap::new(),
+        _ => root_causes(plan, |ix| phases.get(ix.usize()).copied()),
+    };
     let listed = |phase: ObjectPhase| {
         let needs_a_person = matches!(phase, ObjectPhase::Failed | ObjectPhase::Retrying);
         phase != ObjectPhase::Pruned && (counts.total() as usize <= detail.objects || needs_a_person)
@@ -258,7 +261,7 @@ pub fn project(state: &RunState, dispatch: &Dispatch, detail: Detail) -> RunView
         .zip(&phases)
         .filter(|(_, phase)| listed(**phase))
         .take(detail.objects)
-        .map(|(ix, phase)| object_view(state, dispatch, ix, *phase))
+        .map(|(ix, phase)| object_view(state, dispatch, ix, *phase, causes.get(&ix).copied()))
         .collect();
     let (phase, reason) = run_phase(state, over, &counts);
     RunView {
@@ -268,7 +271,7 @@ pub fn project(state: &RunState, dispatch: &Dispatch, detail: Detail) -> RunView
         stages,
         letters: phases.iter().map(|phase| phase.letter()).collect(),
         objects,
-        failures: failures(state, &blocks, detail.failures),
+        failures: failures(state, &causes, detail.failures),
         started_at: state.started_at(),
         ended_at: phase.is_terminal().then(|| state.last_change()),
         epoch: state.epoch(),
@@ -294,7 +297,13 @@ fn run_phase(state: &RunState, over: bool, counts: &Counts) -> (RunPhase, Option
     }
 }
 
-fn object_view(state: &RunState, dispatch: &Dispatch, ix: ObjectIx, phase: ObjectPhase) -> ObjectView {
+fn object_view(
+    state: &RunState,
+    dispatch: &Dispatch,
+    ix: ObjectIx,
+    phase: ObjectPhase,
+    root_cause: Option<ObjectIx>,
+) -> ObjectView {
     let cell = state.cell(ix);
     let last_failure = state.failed_attempts(ix).last().filter(|_| phase != ObjectPhase::Loaded);
     // An object that is assumed to be loaded had no attempt, and so no times.
@@ -312,15 +321,15 @@ fn object_view(state: &RunState, dispatch: &Dispatch, ix: ObjectIx, phase: Objec
         ended_at: (worked && phase != ObjectPhase::Running).then_some(cell.last_sign),
         reason: last_failure.map(|attempt| attempt.failure.reason.to_string()),
         message: last_failure.map(|attempt| attempt.failure.error.to_string()),
-        root_cause: cell.root_cause,
+        root_cause,
     }
 }
 
-fn failures(
-    state: &RunState,
-    blocks: &std::collections::HashMap<ObjectIx, u32>,
-    limit: usize,
-) -> Vec<FailureView> {
+fn failures(state: &RunState, causes: &HashMap<ObjectIx, ObjectIx>, limit: usize) -> Vec<FailureView> {
+    let mut blocks = HashMap::<ObjectIx, u32>::new();
+    for cause in causes.values() {
+        *blocks.entry(*cause).or_default() += 1;
+    }
     let mut failed: Vec<(u32, ObjectIx)> =
         state.failed().into_iter().map(|ix| (blocks.get(&ix).copied().unwrap_or(0), ix)).collect();
     failed.sort_by_key(|(blocks, ix)| (std::cmp::Reverse(*blocks), *ix));

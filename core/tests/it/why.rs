@@ -40,8 +40,7 @@ fn answer(row: &Row) -> Why {
     let mut spec = text::spec(row.graph);
     (row.adjust)(&mut spec);
     let plan = plan(spec).unwrap();
-    let phases: Vec<ObjectPhase> =
-        row.letters.bytes().map(|letter| ObjectPhase::from_letter(letter).unwrap()).collect();
+    let phases: Vec<Option<ObjectPhase>> = row.letters.bytes().map(ObjectPhase::from_letter).collect();
     let in_flight = row.letters.chars().filter(|letter| "QN".contains(*letter)).count() as u32;
     let failures = |ix: ObjectIx| {
         let id = plan.object(ix).id.as_str();
@@ -197,7 +196,14 @@ fn a_blocked_object_names_the_nearest_failure_and_never_a_blocked_dependency() {
     // A failure that is listed nowhere is named all the same; an inconsistent map breaks nothing.
     check(&Row { failures: &[], ..row }, "DependencyFailed", "It needs `near`, which failed.");
     check(&Row { letters: "LLB", ..ROW }, "DependencyFailed", "Something that it needs failed.");
-    check(&Row { letters: "F", ..ROW }, "DependenciesNotLoaded", "It waits for `b` (Pending).");
+}
+
+#[test]
+fn a_phase_that_nothing_says_is_unknown_and_never_pending() {
+    let unknown =
+        "Its phase is unknown: the status of the run does not say it in a way that can be read here.";
+    check(&Row { letters: "F", ..ROW }, "PhaseUnknown", unknown);
+    check(&Row { letters: "L?P", ..ROW }, "DependenciesNotLoaded", "It waits for `b` (Unknown).");
 }
 
 #[test]

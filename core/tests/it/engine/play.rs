@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use orch_core::engine::{
-    Append, Changes, Detail, Dispatch, Event, Orders, Phase, Publication, Record, Refused, RunState, RunView,
-    Window, decide, invariants, project,
+    Append, Changes, Detail, Dispatch, Event, ObjectPhase, Orders, Phase, Publication, Record, Refused,
+    RunState, RunView, Window, decide, invariants, project,
 };
 use orch_core::id::{Attempt, Epoch, Millis, ObjectIx, RunUid};
 use orch_core::plan::{RunPlan, plan};
+use orch_core::root_cause::root_causes;
 use orch_core::spec::RunSpec;
 
 use super::text;
@@ -240,10 +241,12 @@ impl Play {
     /// `a Loaded, b Failed#3, c Blocked(b)`: the attempt where it is not the first.
     pub fn summary(&self) -> String {
         let view = self.leader.view();
+        let phase = |letter: &u8| ObjectPhase::from_letter(*letter);
+        let causes = root_causes(&self.plan, |ix| view.letters.get(ix.usize()).and_then(phase));
         let objects = self.plan.indices().zip(&view.letters).map(|(ix, letter)| {
-            let phase = orch_core::engine::ObjectPhase::from_letter(*letter).unwrap().as_str();
+            let phase = phase(letter).unwrap().as_str();
             let cell = self.leader.state.cell(ix);
-            let cause = cell.root_cause.map(|cause| format!("({})", self.plan.object(cause).id));
+            let cause = causes.get(&ix).map(|cause| format!("({})", self.plan.object(*cause).id));
             let attempt = (cell.attempt > 1).then(|| format!("#{}", cell.attempt));
             format!(
                 "{} {phase}{}{}",

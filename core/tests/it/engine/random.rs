@@ -8,6 +8,7 @@ use orch_core::engine::{Changes, Event, Failure, Orders, RunState, is_over};
 use orch_core::engine::{ObjectPhase, Record};
 use orch_core::id::{Attempt, Millis, ObjectIx, RunUid};
 use orch_core::plan::{RunPlan, plan};
+use orch_core::root_cause::root_causes;
 use orch_core::spec::{FailurePolicy, RetryOverride, Targets, Timeouts};
 use proptest::prelude::*;
 
@@ -281,10 +282,12 @@ impl World {
         self.read_all();
         let leader = self.leader();
         let view = leader.view();
+        let phase = |ix: ObjectIx| ObjectPhase::from_letter(view.letters[ix.usize()]);
+        let causes = root_causes(leader.state.plan(), phase);
         for (n, fate) in self.case.graph.fates().into_iter().enumerate() {
             let ix = leader.state.plan().find(&format!("o{n}")).unwrap();
-            let phase = ObjectPhase::from_letter(view.letters[ix.usize()]).unwrap();
-            let cause = leader.state.cell(ix).root_cause.map(object_number);
+            let phase = phase(ix).unwrap();
+            let cause = causes.get(&ix).copied().map(object_number);
             let as_expected = match &fate {
                 Fate::Pruned => phase == ObjectPhase::Pruned,
                 Fate::Loaded => phase == ObjectPhase::Loaded,

@@ -70,8 +70,12 @@ fn o8_the_example_of_the_object_orchestrator_ends_as_it_says() {
 }
 
 #[test]
-fn an_object_that_two_failures_block_names_the_first() {
-    check("a -> c, b -> c", "fail b, fail a", "a Failed, c Blocked(b), b Failed");
+fn an_object_that_two_failures_block_names_the_nearest_and_then_the_first_of_the_plan() {
+    check("a -> c, b -> c", "fail b, fail a", "a Failed, c Blocked(a), b Failed");
+    let far_and_near = "far -> x -> y -> z, near -> w -> z";
+    let end = "far Failed, x Blocked(far), y Blocked(far), z Blocked(near), near Failed, w Blocked(near)";
+    check(far_and_near, "fail far, fail near", end);
+    check(far_and_near, "fail near, fail far", end);
 }
 
 #[test]
