@@ -24,6 +24,8 @@ pub(crate) struct Running {
     pub(crate) place: Place,
     /// Where it stands again, after a take-over that published it once more.
     pub(crate) more_places: Vec<Place>,
+    /// Its records are finished: from now on its heartbeat is its life.
+    pub(crate) is_handed_over: bool,
     pub(crate) progress: Progress,
     pub(crate) began: Instant,
     pub(crate) pulse: Pulse,
@@ -78,6 +80,15 @@ impl InFlight {
 
     pub(crate) fn get(&self, id: u64) -> Option<&Running> {
         self.running.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Running> {
+        self.running.get_mut(&id)
+    }
+
+    /// All of them with their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Running)> {
+        self.running.iter().map(|(id, running)| (*id, running))
     }
 
     /// When [`InFlight::due`] has something to say next.

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 
 use orch_bus::{Bus, BusError, Member, Message};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
@@ -15,13 +16,17 @@ use crate::trouble::Trouble;
 /// A task that joins the group.
 type Joining = AbortOnDropHandle<Result<Box<dyn Member>, BusError>>;
 
+/// A task that leaves it.
+pub(crate) type Leaving = JoinHandle<Result<(), BusError>>;
+
 /// A member of the group on the ready topic.
 pub(crate) struct Membership {
     bus: Arc<dyn Bus>,
     group: String,
     topic: String,
     health: Health,
-    member: Box<dyn Member>,
+    /// `None` when it has left.
+    member: Option<Box<dyn Member>>,
     trouble: Trouble,
     has_trouble: bool,
     /// Until when not to ask for records.
@@ -47,7 +52,7 @@ impl Membership {
             group,
             topic,
             health,
-            member,
+            member: Some(member),
             trouble,
             has_trouble: false,
             pause: None,
@@ -62,28 +67,34 @@ impl Membership {
                 sleep_until(until).await;
                 self.pause = None;
             }
+            let Some(member) = &mut self.member else { return pending().await };
             tokio::select! {
                 biased;
-                records = self.member.next(max) => match records {
+                // First: a member that has ended has an error to give whenever it is asked.
+                member = joined(&mut self.joining) => self.replace(member),
+                records = member.next(max) => match records {
                     Ok(records) => {
                         self.well();
                         return records;
                     }
                     Err(error) => self.failed(&error),
                 },
-                member = joined(&mut self.joining) => self.replace(member),
             }
         }
     }
 
     /// The ready record is done and its answer acknowledged.
     pub(crate) fn finish(&self, place: Place) {
-        self.member.finish(place.partition, place.offset);
+        if let Some(member) = &self.member {
+            member.finish(place.partition, place.offset);
+        }
     }
 
-    /// Commits what is finished and leaves the group.
-    pub(crate) async fn leave(self) -> Result<(), BusError> {
-        self.member.leave().await
+    /// Commits what is finished and leaves the group, in a task: what is left of the work goes on meanwhile. What is
+    /// finished from now on is not ours to commit. `None` when it has left before.
+    pub(crate) fn leave(&mut self) -> Option<Leaving> {
+        self.joining = None;
+        self.member.take().map(|member| tokio::spawn(member.leave()))
     }
 
     fn well(&mut self) {
@@ -98,7 +109,8 @@ impl Membership {
         self.pause = Some(Instant::now() + self.trouble.report(&text));
         self.health.trouble(Some(text));
         self.has_trouble = true;
-        if self.member.has_ended() && self.joining.is_none() {
+        let has_ended = self.member.as_ref().is_some_and(|member| member.has_ended());
+        if has_ended && self.joining.is_none() {
             let (bus, group, topic) = (self.bus.clone(), self.group.clone(), self.topic.clone());
             let task = tokio::spawn(async move { bus.join(&group, &topic).await });
             self.joining = Some(AbortOnDropHandle::new(task));
@@ -110,7 +122,9 @@ impl Membership {
         match member {
             Ok(member) => {
                 info!(group = self.group, topic = self.topic, "joined the consumer group again");
-                self.member = member;
+                self.member = Some(member);
+                // It may be long until a record says so.
+                self.health.trouble(None);
             }
             Err(error) => warn!(%error, "cannot join the consumer group again"),
         }

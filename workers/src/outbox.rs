@@ -28,6 +28,8 @@ pub(crate) struct Done {
 
 /// Token of records that nobody waits for.
 const SIGN: u64 = u64::MAX;
+/// With the number of an attempt in work: the token of the record that hands it over.
+const HAND_OVER: u64 = 1 << 63;
 /// Longest `reason`.
 const MAX_REASON_BYTES: usize = 64;
 
@@ -39,9 +41,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Partition and offset as one number: Kafka's topics stay far below 65,535 partitions and 2^48 records.
+    /// Partition and offset as one number: Kafka's topics stay far below 32,768 partitions and 2^48 records.
     fn token(self) -> u64 {
-        (u64::from(self.partition as u16) << 48) | (self.offset as u64 & 0xffff_ffff_ffff)
+        (u64::from(self.partition as u16 & 0x7fff) << 48) | (self.offset as u64 & 0xffff_ffff_ffff)
     }
 }
 
@@ -137,6 +139,22 @@ impl Outbox {
         self.put(work, None, kind, SIGN);
     }
 
+    /// Puts the `ObjectStarted` into the batch that hands the attempt of this number over to its heartbeat.
+    pub(crate) fn hand_over(&mut self, work: &Work, id: u64) {
+        self.put(work, None, AnswerKind::Started, HAND_OVER | id);
+    }
+
+    /// The number of the attempt that the record of this token hands over, if it is one.
+    pub(crate) fn handed_over(token: u64) -> Option<u64> {
+        (token & HAND_OVER != 0 && token != SIGN).then_some(token & !HAND_OVER)
+    }
+
+    /// Waits until everything that was sent is acknowledged or given up.
+    pub(crate) async fn flush(&self) {
+        // What cannot be sent now will not be.
+        let _ = self.producer.flush().await;
+    }
+
     /// Puts the answer to an attempt into the batch. The record at `place`, and those at `more_places`, are finished
     /// when it is acknowledged.
     pub(crate) fn answer(&mut self, done: Done, place: Place, more_places: Vec<Place>) {
@@ -185,7 +203,7 @@ impl Outbox {
 
     /// The bus gave a record up. An answer is sent again by [`Outbox::retry`].
     pub(crate) fn undelivered(&mut self, record: &Undelivered) {
-        if record.token == SIGN {
+        if record.token & HAND_OVER != 0 {
             debug!(topic = &*record.topic, error = %record.error, "a sign of life was not delivered");
             return;
         }

@@ -17,7 +17,7 @@ pub struct Settings {
     pub group: String,
     /// Objects at the same time; 0 counts as 1.
     pub concurrency: usize,
-    /// How long what runs may go on after a shutdown was asked for. What is left then is stopped, without an answer,
-    /// so that another worker does it again.
+    /// How long what runs may go on after a shutdown was asked for. What is left then is stopped, and another worker does
+    /// it again.
     pub drain: Duration,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use orch_bus::{Bus, Message, Undelivered};
 use orch_core::duration;
+use orch_core::engine::Failure;
 use orch_core::id::Millis;
 use orch_wire::AnswerKind;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -19,12 +20,16 @@ use crate::gate::{Gate, Verdict};
 use crate::health::Health;
 use crate::heartbeat::{Due, Pulse};
 use crate::in_flight::{Ended, InFlight, Report, Running, attempt, attempt_now};
-use crate::membership::Membership;
+use crate::membership::{Leaving, Membership};
 use crate::outbox::{Counters, Done, Outbox, Outcome, Place};
 use crate::{Processors, Progress, Settings, Work, WorkFailure};
 
 /// How often answers that the bus gave up are sent again.
 const TICK: Duration = Duration::from_secs(1);
+/// What ends so soon after a shutdown was asked for is not handed over: it costs no record.
+const HAND_OVER_AFTER: Duration = Duration::from_secs(1);
+/// The last answers get so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// Leaving the group commits. When the broker is away that must not keep the process.
 const LEAVE: Duration = Duration::from_secs(10);
 /// Malformed records that are logged one by one; of more only each doubling.
@@ -86,6 +91,10 @@ pub(crate) struct WorkLoop {
     shutdown: CancellationToken,
     /// When draining ends; `None` before a shutdown.
     drain_until: Option<Instant>,
+    /// When what is still in work is handed over.
+    hand_over_at: Option<Instant>,
+    /// The task that leaves the group, once it has begun.
+    leaving: Option<Leaving>,
 }
 
 impl WorkLoop {
@@ -116,6 +125,8 @@ impl WorkLoop {
             next_tick: Instant::now() + TICK,
             shutdown,
             drain_until: None,
+            hand_over_at: None,
+            leaving: None,
         }
     }
 
@@ -127,17 +138,49 @@ impl WorkLoop {
             let event = self.next_event().await;
             self.handle(event);
             self.outbox.send();
+            if self.drain_until.is_some() && self.needs_no_partition() {
+                self.leave();
+            }
         }
         let (stopped, unacknowledged) = (self.in_flight.len(), self.outbox.len());
         if stopped + unacknowledged > 0 {
             warn!(stopped, unacknowledged, "the time to drain is over; another worker gets what is left");
-            self.in_flight.abort_all();
+            self.stop_all().await;
         }
-        match timeout(LEAVE, self.channels.member.leave()).await {
-            Ok(Ok(())) => info!("left the consumer group"),
-            Ok(Err(error)) => warn!(%error, "left the consumer group without a last commit"),
+        self.leave();
+        let Some(leaving) = self.leaving else { return };
+        match timeout(LEAVE, leaving).await {
+            Ok(Ok(Ok(()))) => info!("left the consumer group"),
+            Ok(Ok(Err(error))) => warn!(%error, "left the consumer group without a last commit"),
+            Ok(Err(error)) => error!(%error, "leaving the consumer group"),
             Err(_) => warn!("the consumer group was not left in time"),
         }
+    }
+
+    /// Whether what is still in work is finished as far as the group knows.
+    fn needs_no_partition(&self) -> bool {
+        self.outbox.is_empty() && self.in_flight.iter().all(|(_, running)| running.is_handed_over)
+    }
+
+    fn leave(&mut self) {
+        if let Some(leaving) = self.channels.member.leave() {
+            self.leaving = Some(leaving);
+        }
+    }
+
+    /// Ends what the time does not suffice for. The group gives another worker what was not handed over; of the rest
+    /// the operator is told, so that it waits for no heartbeat.
+    async fn stop_all(&mut self) {
+        self.in_flight.abort_all();
+        let handed_over = self.in_flight.iter().filter(|(_, running)| running.is_handed_over);
+        for id in handed_over.map(|(id, _)| id).collect::<Vec<_>>() {
+            if let Some(running) = self.in_flight.remove(id) {
+                self.answer(running, Err(drained()));
+            }
+        }
+        self.outbox.send();
+        // What is not acknowledged by then is left to its heartbeat.
+        let _ = timeout(LAST_ANSWERS, self.outbox.flush()).await;
     }
 
     fn is_drained(&self) -> bool {
@@ -168,7 +211,7 @@ impl WorkLoop {
     }
 
     fn wake_at(&self) -> Instant {
-        let others = [self.in_flight.next_due(), self.drain_until];
+        let others = [self.in_flight.next_due(), self.drain_until, self.hand_over_at];
         others.into_iter().flatten().fold(self.next_tick, Instant::min)
     }
 
@@ -176,12 +219,7 @@ impl WorkLoop {
         match event {
             Event::Shutdown => self.begin_to_drain(),
             Event::Control(update) => self.control(update),
-            Event::Acknowledged(tokens) => {
-                let member = &self.channels.member;
-                for token in tokens {
-                    self.outbox.acknowledged(token, |place| member.finish(place));
-                }
-            }
+            Event::Acknowledged(tokens) => tokens.into_iter().for_each(|token| self.acknowledged(token)),
             Event::Undelivered(record) => self.outbox.undelivered(&record),
             Event::Ended(ended) => self.ended(ended),
             Event::Time => self.time(Instant::now()),
@@ -196,7 +234,29 @@ impl WorkLoop {
         self.held = None;
         // Not begun, not finished: another worker gets them.
         self.undecided.clear();
-        self.drain_until = Some(Instant::now() + self.settings.drain);
+        let now = Instant::now();
+        self.drain_until = Some(now + self.settings.drain);
+        self.hand_over_at = Some(now + HAND_OVER_AFTER);
+    }
+
+    /// Says of everything in work that it has begun. When that is acknowledged its record is finished: the group may
+    /// give the partition, and what waits in it, to others, while the work goes on here.
+    fn hand_over(&mut self) {
+        for (id, running) in self.in_flight.iter() {
+            self.outbox.hand_over(&running.work, id);
+        }
+    }
+
+    fn acknowledged(&mut self, token: u64) {
+        let member = &self.channels.member;
+        let Some(id) = Outbox::handed_over(token) else {
+            return self.outbox.acknowledged(token, |place| member.finish(place));
+        };
+        // What has ended meanwhile has its answer on its way.
+        if let Some(running) = self.in_flight.get_mut(id) {
+            running.is_handed_over = true;
+            running.more_places.iter().chain([&running.place]).for_each(|place| member.finish(*place));
+        }
     }
 
     fn control(&mut self, update: Option<ControlUpdate>) {
@@ -291,13 +351,18 @@ impl WorkLoop {
             tokio::spawn(attempt(processor.clone(), work.clone(), progress.clone(), report)).abort_handle();
         let began = Instant::now();
         let pulse = Pulse::new(began, work.heartbeat(), work.run_timeout());
-        let more_places = Vec::new();
-        self.in_flight.insert(id, Running { work, place, more_places, progress, began, pulse, task });
+        let (more_places, is_handed_over) = (Vec::new(), false);
+        let running = Running { work, place, more_places, is_handed_over, progress, began, pulse, task };
+        self.in_flight.insert(id, running);
     }
 
     fn ended(&mut self, ended: Ended) {
         let Some(running) = self.in_flight.remove(ended.id) else { return };
         let outcome = ended.outcome.unwrap_or_else(|| Err(stopped(&running)));
+        self.answer(running, outcome);
+    }
+
+    fn answer(&mut self, running: Running, outcome: Outcome) {
         let done = Done { work: running.work, outcome, elapsed: running.began.elapsed() };
         self.outbox.answer(done, running.place, running.more_places);
     }
@@ -305,6 +370,10 @@ impl WorkLoop {
     fn time(&mut self, now: Instant) {
         while let Some((id, due)) = self.in_flight.due(now) {
             self.due(id, due);
+        }
+        if self.hand_over_at.is_some_and(|at| now >= at) {
+            self.hand_over_at = None;
+            self.hand_over();
         }
         if now >= self.next_tick {
             self.next_tick = now + TICK;
@@ -334,6 +403,11 @@ impl WorkLoop {
 /// Work that took less than anybody would measure.
 fn at_once(work: Work, outcome: Outcome) -> Done {
     Done { work, outcome, elapsed: Duration::ZERO }
+}
+
+/// The failure of an attempt that the worker had no time for.
+fn drained() -> WorkFailure {
+    WorkFailure::new(Failure::DRAINED, "the worker had to stop before the work had ended")
 }
 
 /// The failure of an attempt that was stopped.

@@ -105,6 +105,16 @@ pub struct Failure {
     pub log_tail: Option<Box<str>>,
 }
 
+impl Failure {
+    /// The reason of a worker that had to stop before the work had ended.
+    pub const DRAINED: &str = "Drained";
+
+    /// Whether the attempt is none of the object's own: it uses up none.
+    pub fn is_drained(&self) -> bool {
+        self.retryable && *self.reason == *Self::DRAINED
+    }
+}
+
 /// Why the operator gave an attempt up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperatorReason {

@@ -270,10 +270,13 @@ impl RunState {
     ) {
         let attempt = self.cell(ix).attempt;
         let retry = self.plan().object(ix).retry;
-        let again = failure.retryable && attempt < retry.max_attempts;
-        let wait = if again {
+        let used = attempt - self.drained_attempts(ix);
+        let again = failure.is_drained() || failure.retryable && used < retry.max_attempts;
+        let wait = if failure.is_drained() {
+            failure.retry_after_ms.unwrap_or(0)
+        } else if again {
             let seed = (self.uid().as_str(), self.plan().object(ix).id.as_str());
-            backoff(&retry, attempt, seed).max(failure.retry_after_ms.unwrap_or(0))
+            backoff(&retry, used, seed).max(failure.retry_after_ms.unwrap_or(0))
         } else {
             0
         };

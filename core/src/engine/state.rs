@@ -235,6 +235,11 @@ impl RunState {
         self.failed_attempts.get(&ix).map_or(&[], Vec::as_slice)
     }
 
+    /// How many of them use up none of the object's attempts: a worker had to stop.
+    pub fn drained_attempts(&self, ix: ObjectIx) -> Attempt {
+        self.failed_attempts(ix).iter().filter(|failed| failed.failure.is_drained()).count() as Attempt
+    }
+
     /// Who showed the last sign of an object.
     pub fn worker_name(&self, ix: ObjectIx) -> Option<&str> {
         self.cell(ix).worker.map(|n| &*self.worker_names[n as usize])

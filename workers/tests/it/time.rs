@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use orch_workers::{Outputs, Processor, Progress, Registry, Settings, Work, WorkFailure, async_trait};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::support::{EVENTS, Puppet, Running, Stage, settings, soon, text, until};
@@ -125,9 +125,10 @@ async fn a_shutdown_lets_work_end_and_begins_none() {
     let worker = Running::start(&stage.bus, settings(1), puppet.processors());
     soon("the beginning", began.recv()).await;
     worker.shutdown.cancel();
-    // It still shows that it lives while it drains.
-    assert_eq!(text(&stage.event().await, "event_type"), "ObjectStarted");
-    assert_eq!(text(&stage.event().await, "event_type"), "ObjectProgress");
+    // It still shows that it lives while it drains; the second start hands it over.
+    for expected in ["ObjectStarted", "ObjectStarted", "ObjectProgress"] {
+        assert_eq!(text(&stage.event().await, "event_type"), expected);
+    }
     puppet.release(1);
     assert_eq!(stage.events(1).await, ["ObjectLoaded wait-1"]);
     worker.stop().await;
@@ -135,31 +136,87 @@ async fn a_shutdown_lets_work_end_and_begins_none() {
     assert_eq!(stage.position().await, 1);
 }
 
+/// They stayed with it until its longest object had ended, for up to ten minutes, while other workers were idle.
 #[tokio::test(start_paused = true)]
-async fn what_does_not_end_in_time_is_left_to_another_worker() {
+async fn what_a_worker_that_drains_has_not_begun_goes_to_others_at_once() {
+    let mut stage = Stage::new().await;
+    let (puppet, mut began) = Puppet::new();
+    stage.open();
+    // All of them in one partition.
+    for object in ["wait-1", "2", "3"] {
+        stage.ready(object);
+    }
+    let draining = Running::start(&stage.bus, settings(1), puppet.processors());
+    soon("the beginning", began.recv()).await;
+    let other = Running::start(&stage.bus, settings(1), puppet.processors());
+    until("ready", async || other.health.is_ready().then_some(())).await;
+    let clock = Instant::now();
+    draining.shutdown.cancel();
+    for expected in ["ObjectStarted wait-1", "ObjectStarted wait-1", "ObjectLoaded 2", "ObjectLoaded 3"] {
+        assert_eq!(stage.events(1).await, [expected]);
+    }
+    assert!(clock.elapsed() < Duration::from_secs(2), "{:?}", clock.elapsed());
+    stage.position_reaches(3).await;
+    // It goes on, shows that it lives, and its answer is the only one.
+    assert_eq!(stage.events(1).await, ["ObjectProgress wait-1"]);
+    puppet.release(1);
+    assert_eq!(stage.events(1).await, ["ObjectLoaded wait-1"]);
+    draining.stop().await;
+    assert_eq!(
+        (soon("2", began.recv()).await, soon("3", began.recv()).await),
+        (Some("2".to_owned()), Some("3".to_owned()))
+    );
+    assert!(began.try_recv().is_err(), "nothing began twice");
+    assert_eq!(other.counters.now().loaded, 2);
+    other.stop().await;
+}
+
+/// Whoever is killed before a start is acknowledged leaves the object to the group.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_handed_over_before_its_start_is_acknowledged() {
+    let (bus, hand) = crate::spy::SpyBus::with_hand();
+    let mut stage = Stage::on(bus).await;
+    let (puppet, mut began) = Puppet::new();
+    stage.open();
+    stage.ready("wait");
+    let worker = Running::start(
+        &stage.bus,
+        Settings { drain: Duration::from_secs(20), ..settings(1) },
+        puppet.processors(),
+    );
+    soon("the beginning", began.recv()).await;
+    hand.hold_acknowledgements();
+    worker.stop().await;
+    let mut events = vec!["ObjectStarted wait".to_owned(); 2];
+    events.insert(0, "ObjectProgress wait".to_owned());
+    assert_eq!(stage.events(3).await, events, "and no end");
+    assert_eq!(stage.position().await, 0);
+    hand.release_acknowledgements();
+    puppet.release(1);
+    let second = Running::start(&stage.bus, settings(1), puppet.processors());
+    stage.position_reaches(1).await;
+    second.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_end_in_time_is_given_back() {
     let mut stage = Stage::new().await;
     let (puppet, mut began) = Puppet::new();
     stage.open();
     stage.ready("wait");
     stage.ready("1");
-    let impatient = Settings { drain: Duration::from_secs(20), ..settings(2) };
+    let impatient = Settings { drain: Duration::from_secs(9), ..settings(2) };
     let worker = Running::start(&stage.bus, impatient, puppet.processors());
     soon("the beginning", began.recv()).await;
-    stage.position_reaches(0).await;
+    assert_eq!(stage.events(1).await, ["ObjectLoaded 1"]);
     let clock = Instant::now();
     worker.stop().await;
-    assert!((20_000..20_100).contains(&clock.elapsed().as_millis()), "{:?}", clock.elapsed());
-    // Object 1 is finished although one before it is not.
-    let second = Running::start(&stage.bus, settings(2), puppet.processors());
-    puppet.release(1);
-    stage.position_reaches(2).await;
-    let mut answers = Vec::new();
-    while answers.len() < 2 {
-        let event = stage.event().await;
-        answers.extend((event["event_type"] == "ObjectLoaded").then(|| event["id_objet"].clone()));
-    }
-    assert_eq!(answers, [json!(1), Value::from("wait")]);
-    second.stop().await;
+    assert!((9_000..9_100).contains(&clock.elapsed().as_millis()), "{:?}", clock.elapsed());
+    assert_eq!(stage.events(2).await, ["ObjectStarted wait", "ObjectStarted wait"]);
+    // Its record is finished: the operator is told at once, and need not wait for the heartbeat.
+    let failed = stage.event().await;
+    assert_eq!((text(&failed, "reason"), &failed["retryable"]), ("Drained", &json!(true)));
+    assert_eq!(stage.position().await, 2);
 }
 
 #[tokio::test(start_paused = true)]

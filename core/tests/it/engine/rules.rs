@@ -201,6 +201,21 @@ fn attempt_k_plus_one_exists_from_the_end_of_attempt_k() {
 }
 
 #[test]
+fn an_attempt_whose_worker_had_to_stop_uses_up_none() {
+    // Two attempts of its own, and as many of others as there are.
+    let play = Play::new("a -> b", |spec| spec.stages[0].retry.max_attempts = 2);
+    let play = play.run("start a, drain a, drain a, error a");
+    assert_eq!(play.published(), "a a#2 a#3", "at once, and only after a failure of its own later");
+    check("a", "drain a, load a", "a Loaded#2");
+    let play = play.run("wait 1m, drain a, fail a");
+    assert_eq!(play.summary(), "a Failed#5, b Blocked(a)");
+    assert_eq!(
+        Play::new("a", |spec| spec.stages[0].retry.max_attempts = 1).run("drain a, error a").summary(),
+        "a Failed#2"
+    );
+}
+
+#[test]
 fn o10_assumed_loaded_means_no_record_and_the_children_go_on() {
     let play = Play::new("?u -> a -> b", |spec| spec.undefined_dependencies = UndefinedPolicy::AssumeLoaded);
     assert_eq!((play.published(), play.summary()), ("a".into(), "a Queued, b Pending, ?u Loaded".into()));

@@ -82,8 +82,8 @@ impl<'a> Statement<'a> {
 
 /// Plays a script: statements between commas, in the order of the topic.
 ///
-/// - answers: `load a`, `fail a` (for good), `error a` (another attempt may help), `start a`, `beat a`; without `#n` of
-///   the current attempt; by worker `w1`; `load a worked 2s` says how long it took
+/// - answers: `load a`, `fail a` (for good), `error a` (another attempt may help), `drain a` (the worker had to stop),
+///   `start a`, `beat a`; without `#n` of the current attempt; by worker `w1`; `load a worked 2s` says how long it took
 /// - the operator's records: `expire a QueueTimeout`, `started`, `started other`, `leader 2`, `cancelled`, `deadline`;
 ///   their epoch is the leader's
 /// - its world: `wait 5s`, `cancel`, `timeout 1m`, `max 2`, `hold` (what it appends stays on its way) and `deliver`,
@@ -137,13 +137,13 @@ fn world(play: &mut Play, verb: &str, statement: &Statement<'_>) -> bool {
 
 fn answer(verb: &str, statement: &Statement<'_>, object: ObjectIx, attempt: Attempt, epoch: Epoch) -> Event {
     let worker: Box<str> = statement.after("by").unwrap_or("w1").into();
-    let failed = |retryable: bool| Event::Failed {
+    let failed = |reason: &str, retryable: bool| Event::Failed {
         object,
         attempt,
         worker: statement.after("by").unwrap_or("w1").into(),
         elapsed: statement.duration("worked"),
         failure: Box::new(Failure {
-            reason: "WorkerError".into(),
+            reason: reason.into(),
             error: "it did not work".into(),
             retryable,
             retry_after_ms: statement.duration("after"),
@@ -160,8 +160,9 @@ fn answer(verb: &str, statement: &Statement<'_>, object: ObjectIx, attempt: Atte
             elapsed: statement.duration("worked"),
             outputs: Some(r#"{"rows":1}"#.into()),
         },
-        "fail" => failed(false),
-        "error" => failed(true),
+        "fail" => failed("WorkerError", false),
+        "error" => failed("WorkerError", true),
+        "drain" => failed(Failure::DRAINED, true),
         "expire" => Event::Expired {
             object,
             attempt,
