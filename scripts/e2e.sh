@@ -25,7 +25,7 @@ processes() {
     cargo test --locked --workspace --features $features --test processes -- --test-threads 5 "${without[@]}"
     # By itself: it is a measure.
     cargo test --locked --workspace --features $features --test speed -- --nocapture
-    start_spare_kafka twenty minute moved
+    start_spare_kafka twenty minute moved gone
     # Known: of three runs that were a minute without a broker one stands still for minutes when it is back. Until that is
     # mended `minute` runs by hand.
     cargo test --locked --workspace --features $features --test faults -- --nocapture --skip minute:: --test-threads 3

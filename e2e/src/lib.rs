@@ -12,6 +12,7 @@ pub mod graphs;
 pub mod history;
 pub mod http;
 pub mod kubelet;
+pub mod local;
 pub mod process;
 pub mod replay;
 pub mod setup;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod chance;
+mod gone;
 mod judge;
 mod minute;
 mod moved;

@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod command;
+mod command_stopped;
 mod command_trouble;
 mod deletion;
 mod external;
