@@ -59,7 +59,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct InputArgs {
     /// Objets.json, a JSON list of objects, lines of `parent<TAB>child`, or a PipelineRun in YAML or JSON; also .gz,
-    /// and - for standard input.
+    /// a folder of resources, and - for standard input.
     pub file: PathBuf,
     #[command(flatten)]
     pub choice: ChoiceArgs,

@@ -149,6 +149,16 @@ impl CliError {
         }
     }
 
+    /// An error of a cluster with one more thing that a person should know.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn with_hint(mut self, more: &str) -> Self {
+        if let Self::Cluster { hint, .. } | Self::NoCluster { hint, .. } = &mut self {
+            let separator = if hint.is_empty() { "" } else { "; " };
+            *hint = format!("{hint}{separator}{more}");
+        }
+        self
+    }
+
     /// What to do about it; empty when the message says it.
     pub(crate) fn hint(&self) -> &str {
         match self {

@@ -8,7 +8,7 @@ use orch_core::graph::critical_path;
 use orch_core::id::Millis;
 use orch_core::plan::RunPlan;
 use orch_core::{are, counted};
-use orch_crds::condition::types;
+use orch_crds::condition::{succeeded, types};
 use orch_crds::status::{Counts, ObjectStatus, PipelineRunStatus, RunPhase, parse_timestamp};
 
 use crate::printer::{Paint, Tone};
@@ -29,6 +29,8 @@ pub(crate) struct Report<'a> {
     pub name: &'a str,
     /// How it stands.
     pub status: &'a PipelineRunStatus,
+    /// `spec.timeout`, where the run has one.
+    pub timeout: Option<&'a str>,
     /// Its graph, for labels and the critical path.
     pub plan: Option<&'a RunPlan>,
     /// Colours.
@@ -56,6 +58,7 @@ impl Report<'_> {
     /// How the run ended: phase, counts a stage, failures and what they block.
     pub(crate) fn summary(&self) -> String {
         let mut text = self.heading();
+        text.push_str(&self.early_end());
         text.push_str(&self.conditions());
         text.push_str(&self.stages());
         text.push_str(&self.failures());
@@ -86,6 +89,21 @@ impl Report<'_> {
             _ => String::new(),
         };
         format!("{}: {phase}{}\n", shown::line(self.name), shown::line(&format!("{took}{progress}")))
+    }
+
+    /// Why the run ended before its objects did, where neither they nor a person ended it.
+    fn early_end(&self) -> String {
+        let succeeded = self.status.conditions.iter().find(|condition| condition.type_ == types::SUCCEEDED);
+        let of = self.timeout.map_or_else(String::new, |timeout| format!(" of {}", shown::line(timeout)));
+        match succeeded.map(|condition| condition.reason.as_str()) {
+            Some(succeeded::DEADLINE_EXCEEDED) => {
+                format!("  DeadlineExceeded: it took longer than its timeout{of}\n")
+            }
+            Some(succeeded::PLAN_CHANGED) => {
+                "  PlanChanged: what it would run now is not what it began with\n".to_owned()
+            }
+            _ => String::new(),
+        }
     }
 
     /// The conditions that say why the run does not go on, or why it was refused.

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use orch_core::finding::Finding;
 use orch_core::plan::RunPlan;
-use orch_crds::PipelineRun;
+use orch_crds::conversion::check_name;
 use orch_crds::status::PipelineRunStatus;
+use orch_crds::{PipelineRun, StatusField};
 
 use crate::args::{InputArgs, SubjectArgs};
 use crate::error::CliError;
@@ -43,6 +44,11 @@ impl Subject {
         self.run.as_ref()?.status.as_ref()
     }
 
+    /// `spec.timeout`, where the run has one.
+    pub(crate) fn timeout(&self) -> Option<&str> {
+        self.run.as_ref()?.spec.timeout.as_ref().map(|timeout| timeout.0.as_str())
+    }
+
     /// Why there is no status.
     pub(crate) fn without_status(&self) -> String {
         if self.in_cluster {
@@ -58,15 +64,23 @@ pub(crate) fn find(args: &SubjectArgs) -> Result<Subject, CliError> {
     let path = Path::new(&args.subject);
     let looks_like_a_file = args.subject == "-" || args.subject.contains(['/', '.']);
     if path.is_file() || looks_like_a_file {
+        if args.subject != "-" && !path.exists() {
+            return Err(CliError::usage(format!("there is no file `{}`", args.subject), ""));
+        }
         let input = InputArgs { file: path.to_owned(), choice: args.choice.clone() };
-        return Ok(Subject::of_input(input::load(&input)?));
+        return Ok(Subject::of_input(input::load(&input, StatusField::Read)?));
+    }
+    if check_name(&args.subject).is_some() {
+        let problem = format!("there is no file `{}`, and no run can have this name", args.subject);
+        return Err(CliError::usage(problem, "name a file, or a run as `kubectl get pipelineruns` lists it"));
     }
     in_cluster(args)
 }
 
 #[cfg(feature = "cluster")]
 fn in_cluster(args: &SubjectArgs) -> Result<Subject, CliError> {
-    let manifest = crate::cluster::fetch(&args.cluster, &args.subject)?;
+    let manifest = crate::cluster::fetch(&args.cluster, &args.subject)
+        .map_err(|error| error.with_hint(&format!("there is no file `{}` either", args.subject)))?;
     let graph = manifest.graph(&args.subject);
     let name = args.subject.clone();
     let input = Input { file: name.clone(), name, manifest: Some(manifest), graph };

@@ -14,7 +14,9 @@ mod cel;
 pub mod chunk;
 pub mod condition;
 pub mod conversion;
+mod depth;
 mod field;
+mod locate;
 pub mod object;
 pub mod phase_map;
 pub mod pipeline;
@@ -22,12 +24,14 @@ pub mod pipeline_run;
 mod read;
 pub mod stage;
 pub mod status;
+mod strict;
 pub mod view;
 pub mod yaml;
 
 pub use pipeline::{Pipeline, PipelineSpec};
 pub use pipeline_run::{PipelineRun, PipelineRunSpec};
 pub use read::{Resource, read};
+pub use strict::StatusField;
 
 /// The API group of the resources.
 pub const GROUP: &str = "kafka-orchestrator.dev";

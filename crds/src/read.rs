@@ -5,11 +5,13 @@ use std::fmt::Display;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use orch_core::finding::{Finding, FindingKind};
-use serde::de::{DeserializeOwned, Deserializer};
-use serde::{Deserialize, de};
-use serde_ignored::Path;
+use orch_core::plan::MAX_DEPTH;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::depth::deeper_than;
+use crate::locate::Located;
+use crate::strict::{Fault, StatusField, Text};
 use crate::{API_VERSION, GROUP, Pipeline, PipelineRun};
 
 /// A resource that stands in a file.
@@ -25,9 +27,9 @@ pub enum Resource {
 
 /// Every resource in the text, in its order, or everything that is wrong with it. A text that begins with `{` is JSON:
 /// one resource after the other; everything else is YAML. A `List` stands for its items.
-pub fn read(text: &str) -> Result<Vec<Resource>, Vec<Finding>> {
+pub fn read(text: &str, status: StatusField) -> Result<Vec<Resource>, Vec<Finding>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::default();
+    let mut reader = Reader { status, resources: Vec::new(), findings: Vec::new() };
     match text.trim_start().as_bytes().first() {
         Some(b'{') => reader.json(text, true),
         Some(b'[') => {
@@ -37,91 +39,6 @@ pub fn read(text: &str) -> Result<Vec<Resource>, Vec<Finding>> {
         _ => reader.yaml(text),
     }
     if reader.findings.is_empty() { Ok(reader.resources) } else { Err(reader.findings) }
-}
-
-/// A value, or what is wrong with it: fields that nobody knows, or the first thing that does not fit.
-pub(crate) fn strict<'de, T, D>(deserializer: D) -> Result<T, Vec<Fault>>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-    D::Error: Located,
-{
-    let mut track = serde_path_to_error::Track::new();
-    let mut unknown = Vec::new();
-    let tracked = serde_path_to_error::Deserializer::new(deserializer, &mut track);
-    let result = serde_ignored::deserialize(tracked, |path| unknown.push(dotted(&path)));
-    match result {
-        Err(error) => Err(vec![Fault::new(&track.path().to_string(), &error)]),
-        Ok(value) => {
-            // Every resource has these two; the types have them in their name.
-            unknown.retain(|path| path != "apiVersion" && path != "kind");
-            let unknown_field =
-                |path| Fault { path, problem: "nobody knows this field".to_owned(), at: None };
-            if unknown.is_empty() { Ok(value) } else { Err(unknown.into_iter().map(unknown_field).collect()) }
-        }
-    }
-}
-
-/// The same for a YAML document. Read twice: only the first reading knows the lines, but it takes the number 2005 for
-/// the text "2005", which the API server does not.
-fn strict_yaml<T: DeserializeOwned>(document: &str) -> Result<T, Vec<Fault>> {
-    strict::<T, _>(serde_yaml::Deserializer::from_str(document))?;
-    let value: serde_json::Value =
-        serde_yaml::from_str(document).map_err(|error| vec![Fault::new(".", &error)])?;
-    strict(value)
-}
-
-/// One thing that is wrong with a value.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    /// Where in the value: `spec.stages[0].retry`; empty for the value itself.
-    path: String,
-    /// What is wrong.
-    pub(crate) problem: String,
-    /// Line and column in the text of the value, from 1.
-    at: Option<(usize, usize)>,
-}
-
-impl Fault {
-    fn new(path: &str, error: &impl Located) -> Self {
-        let text = error.to_string();
-        let at = error.at();
-        // Line and column are told apart from the text, and serde_yaml's own path is the path that we have.
-        let problem = match at {
-            Some((line, column)) => text.replacen(&format!(" at line {line} column {column}"), "", 1),
-            None => text,
-        };
-        let problem = problem.strip_prefix(&format!("{path}: ")).unwrap_or(&problem).to_owned();
-        let path = if path == "." { String::new() } else { path.to_owned() };
-        Self { path, problem, at }
-    }
-
-    /// The fault's place in a value that has this place itself.
-    pub(crate) fn place(&self, of_value: &str) -> String {
-        match self.path.as_str() {
-            "" => of_value.to_owned(),
-            path if path.starts_with('[') => format!("{of_value}{path}"),
-            path => format!("{of_value}.{path}"),
-        }
-    }
-}
-
-/// An error that may know where in the text it happened.
-pub(crate) trait Located: de::Error {
-    /// Line and column, from 1.
-    fn at(&self) -> Option<(usize, usize)>;
-}
-
-impl Located for serde_json::Error {
-    fn at(&self) -> Option<(usize, usize)> {
-        (self.line() > 0).then(|| (self.line(), self.column()))
-    }
-}
-
-impl Located for serde_yaml::Error {
-    fn at(&self) -> Option<(usize, usize)> {
-        self.location().map(|location| (location.line(), location.column()))
-    }
 }
 
 /// What every resource begins with.
@@ -144,8 +61,8 @@ struct List<'a> {
     items: Vec<&'a RawValue>,
 }
 
-#[derive(Default)]
 struct Reader {
+    status: StatusField,
     resources: Vec<Resource>,
     findings: Vec<Finding>,
 }
@@ -163,6 +80,12 @@ impl Origin<'_> {
     fn lines_before(&self) -> Option<usize> {
         self.text.map(|text| text[..offset(self.part, text)].matches('\n').count())
     }
+
+    /// The line that it begins on; before a YAML document stand as many empty lines as there were others.
+    fn first_line(&self) -> Option<usize> {
+        let empty = self.part.bytes().take_while(|byte| *byte == b'\n').count();
+        self.lines_before().map(|before| before + empty + 1)
+    }
 }
 
 impl Reader {
@@ -172,7 +95,7 @@ impl Reader {
             let origin = |part| Origin { text: lines.then_some(text), part };
             match document {
                 Ok(document) => self.json_document(origin(document.get())),
-                Err(error) => return self.refuse(&Fault::new("", &error), "", origin(text)),
+                Err(error) => return self.refuse(&Fault::of_all(&error), "", origin(text)),
             }
         }
     }
@@ -189,47 +112,55 @@ impl Reader {
                         self.json_document(Origin { part: item.get(), ..origin });
                     }
                 }
-                Err(error) => self.refuse(&Fault::new("items", &error), "List", origin),
+                Err(error) => self.refuse(&Fault::of_all(&error), "List", origin),
             }
             return;
         }
-        let json = &mut serde_json::Deserializer::from_str(origin.part);
-        match head.kind() {
-            Some(Kind::PipelineRun) => self.take(strict(json), Resource::PipelineRun, &head, origin),
-            Some(Kind::Pipeline) => self.take(strict(json), Resource::Pipeline, &head, origin),
-            Some(Kind::ConfigMap) => self.take(strict(json), Resource::ConfigMap, &head, origin),
-            None => self.unknown_kind(&head, origin.lines_before()),
-        }
+        self.resource(Text::Json(origin.part), &head, origin);
     }
 
     /// Resources in YAML.
     fn yaml(&mut self, text: &str) {
+        if let Some(line) = deeper_than(MAX_DEPTH, text) {
+            let problem = format!("brackets nest deeper than {MAX_DEPTH} levels");
+            let remedy = "a value that is nested so deep is no use to a worker: make it flat, or a text";
+            self.findings.push(Finding::new(FindingKind::TooLarge, format!("line {line}"), problem, remedy));
+            return;
+        }
         for document in documents(text) {
             // With the lines before it as empty lines, every message has the line of the file.
             let lines_before = text[..offset(document, text)].matches('\n').count();
             let document = format!("{}{document}", "\n".repeat(lines_before));
             match serde_yaml::from_str::<Option<Head>>(&document) {
                 Ok(None) => {}
-                Ok(Some(head)) => self.yaml_document(&document, &head, lines_before),
+                Ok(Some(head)) => self.yaml_document(&document, &head),
                 Err(error) => self.refuse(&no_head(&error), "", whole(&document)),
             }
         }
     }
 
-    fn yaml_document(&mut self, document: &str, head: &Head, lines_before: usize) {
+    fn yaml_document(&mut self, document: &str, head: &Head) {
         let origin = whole(document);
         if head.is_list() {
             match serde_yaml::from_str::<serde_json::Value>(document) {
                 Ok(list) => self.json(&list.to_string(), false),
-                Err(error) => self.refuse(&Fault::new(".", &error), "List", origin),
+                Err(error) => self.refuse(&Fault::of_all(&error), "List", origin),
             }
             return;
         }
+        self.resource(Text::Yaml(document), head, origin);
+    }
+
+    fn resource(&mut self, text: Text<'_>, head: &Head, origin: Origin<'_>) {
         match head.kind() {
-            Some(Kind::PipelineRun) => self.take(strict_yaml(document), Resource::PipelineRun, head, origin),
-            Some(Kind::Pipeline) => self.take(strict_yaml(document), Resource::Pipeline, head, origin),
-            Some(Kind::ConfigMap) => self.take(strict_yaml(document), Resource::ConfigMap, head, origin),
-            None => self.unknown_kind(head, Some(lines_before)),
+            Some(Kind::PipelineRun) => {
+                self.take(text.resource(self.status), Resource::PipelineRun, head, origin);
+            }
+            Some(Kind::Pipeline) => {
+                self.take(text.resource(StatusField::Ignored), Resource::Pipeline, head, origin);
+            }
+            Some(Kind::ConfigMap) => self.take(text.strict(), Resource::ConfigMap, head, origin),
+            None => self.unknown_kind(head, origin.first_line()),
         }
     }
 
@@ -250,8 +181,8 @@ impl Reader {
         }
     }
 
-    fn unknown_kind(&mut self, head: &Head, lines_before: Option<usize>) {
-        let place = lines_before.map_or_else(|| head.to_string(), |lines| format!("line {}", lines + 1));
+    fn unknown_kind(&mut self, head: &Head, line: Option<usize>) {
+        let place = line.map_or_else(|| head.to_string(), |line| format!("line {line}"));
         let problem = match (&head.api_version, &head.kind) {
             (Some(version), Some(kind)) => format!("`{kind}` of `{version}` is not read here"),
             _ => "there is no apiVersion and kind".to_owned(),
@@ -266,7 +197,8 @@ impl Reader {
             (Some((line, column)), Some(before)) => format!("line {}, column {column}", before + line),
             _ => resource.to_owned(),
         };
-        let place = if fault.path.is_empty() { place } else { format!("{place}: {}", fault.path) };
+        let place =
+            [place, fault.path()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
         let wants_text = fault.problem.ends_with("expected a string");
         let is_number = fault.problem.starts_with("invalid type: integer");
         let remedy = if wants_text && is_number { "put it into quotes" } else { "" };
@@ -276,14 +208,12 @@ impl Reader {
 
 /// A text, a number or a list has no head; what is broken in one keeps its words.
 fn no_head(error: &impl Located) -> Fault {
-    let fault = Fault::new(".", error);
-    if !fault.problem.ends_with("expected struct Head") {
-        return fault;
+    let mut fault = Fault::of_all(error);
+    if fault.problem.ends_with("expected struct Head") {
+        "this is no resource: a resource has apiVersion, kind, metadata and spec"
+            .clone_into(&mut fault.problem);
     }
-    Fault {
-        problem: "this is no resource: a resource has apiVersion, kind, metadata and spec".to_owned(),
-        ..fault
-    }
+    fault
 }
 
 /// A text that is a resource as a whole.
@@ -342,19 +272,4 @@ fn documents(text: &str) -> Vec<&str> {
 /// Where `part`, which is a part of `text`, begins in it.
 fn offset(part: &str, text: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize).min(text.len())
-}
-
-/// The path as people write it: `spec.stages[0].retry`.
-fn dotted(path: &Path<'_>) -> String {
-    match path {
-        Path::Root => String::new(),
-        Path::Seq { parent, index } => format!("{}[{index}]", dotted(parent)),
-        Path::Map { parent, key } => match dotted(parent) {
-            parent if parent.is_empty() => key.clone(),
-            parent => format!("{parent}.{key}"),
-        },
-        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
-            dotted(parent)
-        }
-    }
 }

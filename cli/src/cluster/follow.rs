@@ -31,7 +31,13 @@ pub(super) async fn until_end(cluster: &Cluster, name: &str, printer: &Printer) 
     let Some(status) = subject.status() else {
         return Err(CliError::broken(format!("the status of `{name}` is gone"), ""));
     };
-    let report = Report { name, status, plan: subject.plan.as_ref().ok(), paint: printer.paint() };
+    let report = Report {
+        name,
+        status,
+        timeout: subject.timeout(),
+        plan: subject.plan.as_ref().ok(),
+        paint: printer.paint(),
+    };
     printer.data(&report.summary())?;
     Ok(if status.phase == RunPhase::Succeeded { Exit::Succeeded } else { Exit::Failed })
 }

@@ -8,7 +8,7 @@ mod follow;
 use orch_crds::conversion::check_name;
 use orch_crds::pipeline_run::PipelineRunSpec;
 use orch_crds::status::RunPhase;
-use orch_crds::{Pipeline, PipelineRun};
+use orch_crds::{Pipeline, PipelineRun, StatusField};
 use serde_json::json;
 
 use crate::args::{ClusterArgs, NamedArgs, RerunArgs, SubmitArgs};
@@ -28,7 +28,7 @@ pub(crate) fn fetch(args: &ClusterArgs, name: &str) -> Result<Manifest, CliError
 
 /// `orch submit FILE`.
 pub(crate) fn submit(args: &SubmitArgs, printer: &Printer) -> Result<Exit, CliError> {
-    let input = input::load(&args.input)?;
+    let input = input::load(&args.input, StatusField::Ignored)?;
     let mut manifest = resources(input, args.name.as_deref(), printer)?;
     let namespace = manifest.run.metadata.namespace.take();
     block_on(async {
@@ -40,6 +40,7 @@ pub(crate) fn submit(args: &SubmitArgs, printer: &Printer) -> Result<Exit, CliEr
 
 /// `orch rerun NAME`.
 pub(crate) fn rerun(args: &RerunArgs, printer: &Printer) -> Result<Exit, CliError> {
+    check_run(&args.run.name)?;
     block_on(async {
         let cluster = Cluster::connect(&args.run.cluster, None).await?;
         let earlier = cluster.manifest(&args.run.name).await?;
@@ -66,8 +67,21 @@ async fn created(cluster: &Cluster, name: &str, wait: bool, printer: &Printer) -
     Ok(Exit::Succeeded)
 }
 
+/// Refuses what no run can be called, before a server is asked: most often it is a file.
+fn check_run(name: &str) -> Result<(), CliError> {
+    if check_name(name).is_none() {
+        return Ok(());
+    }
+    let problem = format!("`{name}` is no name of a run in a cluster");
+    Err(CliError::usage(
+        problem,
+        "`kubectl get pipelineruns` lists them; `orch status`, `why` and `graph` take files too",
+    ))
+}
+
 /// `orch watch NAME`.
 pub(crate) fn watch(args: &NamedArgs, printer: &Printer) -> Result<Exit, CliError> {
+    check_run(&args.name)?;
     block_on(async {
         let cluster = Cluster::connect(&args.cluster, None).await?;
         follow::until_end(&cluster, &args.name, printer).await
@@ -76,6 +90,7 @@ pub(crate) fn watch(args: &NamedArgs, printer: &Printer) -> Result<Exit, CliErro
 
 /// `orch cancel NAME`.
 pub(crate) fn cancel(args: &NamedArgs, printer: &Printer) -> Result<Exit, CliError> {
+    check_run(&args.name)?;
     block_on(async {
         let cluster = Cluster::connect(&args.cluster, None).await?;
         let run = cluster.run(&args.name).await?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use orch_core::counted;
+use orch_crds::StatusField;
 use orch_crds::conversion::check_name;
 use serde::Serialize;
 
@@ -13,13 +14,12 @@ use crate::input::{self, Input, Manifest};
 use crate::printer::Printer;
 
 pub(super) fn execute(args: &ConvertArgs, printer: &Printer) -> Result<Exit, CliError> {
-    let input = input::load(&args.input)?;
+    let input = input::load(&args.input, StatusField::Ignored)?;
     let manifest = resources(input, args.name.as_deref(), printer)?;
     let documents = documents(&manifest)?;
     match &args.output {
         None => {
-            let texts: Vec<&str> = documents.iter().map(|(_, text)| text.as_str()).collect();
-            printer.data(&texts.join("---\n"))?;
+            printer.data(&documents.into_iter().map(|(_, text)| text).collect::<String>())?;
         }
         Some(folder) => {
             for (name, text) in &documents {
@@ -73,9 +73,11 @@ fn documents(manifest: &Manifest) -> Result<Vec<(String, String)>, CliError> {
     Ok(documents)
 }
 
+/// A document with its mark, so that files can be put behind each other.
 fn yaml(resource: &impl Serialize) -> Result<String, CliError> {
-    serde_yaml::to_string(resource)
-        .map_err(|error| CliError::broken(format!("a resource cannot be written: {error}"), ""))
+    let text = serde_yaml::to_string(resource)
+        .map_err(|error| CliError::broken(format!("a resource cannot be written: {error}"), ""))?;
+    Ok(format!("---\n{text}"))
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<(), CliError> {

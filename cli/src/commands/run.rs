@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use orch_core::duration;
 use orch_core::engine::Orders;
-use orch_core::id::Millis;
 use orch_core::plan::RunPlan;
-use orch_crds::PipelineRun;
 use orch_crds::status::RunPhase;
+use orch_crds::{PipelineRun, StatusField};
 
 use crate::args::{ResourceFormat, RunArgs};
 use crate::commands::resource_text;
@@ -27,7 +26,7 @@ struct Options {
     speed: f64,
     max_in_flight: Option<u32>,
     concurrency: Option<u32>,
-    timeout_ms: Option<Millis>,
+    timeout: Option<String>,
     output: Option<ResourceFormat>,
 }
 
@@ -40,16 +39,15 @@ impl Options {
                 "`--speed 10` makes simulated work ten times as fast",
             ));
         }
-        let timeout_ms = match &args.timeout {
-            None => None,
-            Some(text) => match duration::parse(text) {
-                Ok(ms) if ms > 0 => Some(ms),
+        if let Some(text) = &args.timeout {
+            match duration::parse(text) {
+                Ok(ms) if ms > 0 => {}
                 Ok(_) => {
                     return Err(CliError::usage("--timeout must be longer than 0s", "leave it out for none"));
                 }
                 Err(error) => return Err(CliError::usage(format!("--timeout: {error}"), "")),
-            },
-        };
+            }
+        }
         if args.kafka_config.is_some() && args.kafka.is_none() {
             return Err(CliError::usage("--kafka-config needs --kafka", ""));
         }
@@ -59,14 +57,14 @@ impl Options {
             speed,
             max_in_flight: args.max_in_flight,
             concurrency: args.concurrency,
-            timeout_ms,
+            timeout: args.timeout,
             output: args.output,
         })
     }
 }
 
 pub(super) fn execute(args: RunArgs, printer: &Printer) -> Result<Exit, CliError> {
-    let input = input::load(&args.input)?;
+    let input = input::load(&args.input, StatusField::Ignored)?;
     let options = Options::resolve(args)?;
     let (session, mut run) = prepare(input, &options, printer)?;
     let bus = local::connect(options.kafka.as_ref())?;
@@ -108,8 +106,8 @@ fn prepare(input: Input, options: &Options, printer: &Printer) -> Result<(Sessio
     printer.warnings(&warnings);
     local::check_failing(&options.fail, &plan)?;
     check_processors(&plan, options.kafka.is_some())?;
-    if let Some(ms) = options.timeout_ms {
-        run.spec.timeout = Some(format!("{ms}ms").as_str().into());
+    if let Some(text) = &options.timeout {
+        run.spec.timeout = Some(text.as_str().into());
     }
     run.spec.max_in_flight = options.max_in_flight.or(run.spec.max_in_flight);
     let session = Session {
@@ -168,9 +166,11 @@ fn show(
 ) -> Result<Exit, CliError> {
     let name = run.metadata.name.as_deref().unwrap_or_default();
     let Some(status) = &run.status else { return Err(CliError::broken("the run has no status", "")) };
-    match output {
-        Some(format) => printer.data(&resource_text(run, format)?)?,
-        None => printer.data(&Report { name, status, plan: Some(plan), paint: printer.paint() }.summary())?,
-    }
+    let timeout = run.spec.timeout.as_ref().map(|timeout| timeout.0.as_str());
+    let text = match output {
+        Some(format) => resource_text(run, format)?,
+        None => Report { name, status, timeout, plan: Some(plan), paint: printer.paint() }.summary(),
+    };
+    printer.data(&text)?;
     Ok(if status.phase == RunPhase::Succeeded { Exit::Succeeded } else { Exit::Failed })
 }

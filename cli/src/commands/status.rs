@@ -27,8 +27,13 @@ pub(super) fn execute(args: &StatusArgs, printer: &Printer) -> Result<Exit, CliE
         return wide(subject, printer);
     }
     // Without its graph (a ConfigMap that is not in the file) a run still has a status.
-    let report =
-        Report { name: &subject.name, status, plan: subject.plan.as_ref().ok(), paint: printer.paint() };
+    let report = Report {
+        name: &subject.name,
+        status,
+        timeout: subject.timeout(),
+        plan: subject.plan.as_ref().ok(),
+        paint: printer.paint(),
+    };
     printer.data(&report.status())?;
     Ok(Exit::Succeeded)
 }

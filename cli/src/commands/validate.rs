@@ -6,6 +6,7 @@ use orch_core::counted;
 use orch_core::finding::Finding;
 use orch_core::graph::Order;
 use orch_core::plan::RunPlan;
+use orch_crds::StatusField;
 use orch_crds::conversion::check_inline_size;
 
 use crate::args::InputArgs;
@@ -16,7 +17,7 @@ use crate::shown;
 use crate::table::{Cell, render};
 
 pub(super) fn execute(args: &InputArgs, printer: &Printer) -> Result<Exit, CliError> {
-    let input = input::load(args)?;
+    let input = input::load(args, StatusField::Ignored)?;
     let (file, name) = (input.file.clone(), input.name.clone());
     let too_large = input.manifest.as_ref().and_then(|manifest| check_inline_size(&manifest.run.spec));
     let (plan, mut warnings) = input.into_plan()?;

@@ -1,4 +1,5 @@
 use orch_core::plan::plan;
+use orch_crds::StatusField;
 
 use super::*;
 use crate::args::ChoiceArgs;
@@ -7,7 +8,7 @@ use crate::input::parse;
 const CATALOGUE: &str = include_str!("../../../Objets.json");
 
 fn spec(file: &str, text: &str) -> RunSpec {
-    parse(file, text.as_bytes(), &ChoiceArgs::default()).unwrap().graph.unwrap().spec
+    parse(file, text.as_bytes(), &ChoiceArgs::default(), StatusField::Ignored).unwrap().graph.unwrap().spec
 }
 
 /// (id, stage, name, dependencies, meta)

@@ -106,7 +106,11 @@ fn resources_are_read_strictly() {
     exit status 2
     ---- stdout
     ---- stderr
-    error: slip.yaml: PipelineRun slip: spec.objects[0].dependson: nobody knows this field
+    error: `slip.yaml` is refused: 2 findings
+
+      line 7, column 10: spec.objects[0].id: invalid type: integer `7`, expected a string
+        hint: put it into quotes
+      line 7, column 24: spec.objects[0].dependson: nobody knows this field
     "#);
 }
 
@@ -135,6 +139,15 @@ fn files_that_are_not_there_or_hold_nothing_are_refused() {
     ---- stderr
     error: cannot read `nothing.json`
       because: No such file or directory (os error 2)
+    "#);
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    assert_said!(crate::program::orch_in(folder.path(), &["run", "empty/"]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: the folder `empty/` has no file that ends in .yaml, .yml or .json
+
+    hint: name a file, or a folder that `orch convert -o` wrote
     "#);
     assert_said!(orch_on("validate", "empty.json", "[]", &[]), @r#"
     exit status 2
@@ -194,4 +207,98 @@ fn one_of_everything_is_counted_as_one() {
     "#);
     let valid = orch_on("validate", "one.json", r#"[{"id":"a"}]"#, &[]);
     assert!(valid.out.contains("run one: 1 object, 0 dependencies, depth 1, width 1"), "{}", valid.out);
+}
+
+const HEAD: &str = "apiVersion: kafka-orchestrator.dev/v1alpha1\nkind: PipelineRun\n";
+const STAGES: &str = "stages: [{name: a, processor: {simulate: {}}}]";
+
+fn run(name: &str, objects: &str) -> String {
+    format!("{HEAD}metadata: {{name: {name}}}\nspec:\n  {STAGES}\n  objects: {objects}\n")
+}
+
+fn config_map(name: &str, objects: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\nimmutable: true\ndata: {{o.json: '{objects}'}}\n"
+    )
+}
+
+#[test]
+fn two_of_a_name_are_refused_and_the_same_twice_is_one() {
+    let (one, other) = (run("x", "[{id: a, stage: a}]"), run("x", "[{id: b, stage: a}]"));
+    for choice in [&[][..], &["--run", "x"]] {
+        let said = orch_on("validate", "two.yaml", &format!("{one}---\n{other}"), choice);
+        assert!(
+            said.status == 2 && said.err.contains("`two.yaml` holds two PipelineRuns `x` that differ"),
+            "{}",
+            said.all()
+        );
+        let said = orch_on("validate", "same.yaml", &format!("{one}---\n{one}"), choice);
+        assert_eq!(said.status, 0, "{}", said.all());
+    }
+    let of_maps = |first: &str, second: &str| {
+        let from = "objectsFrom: [{configMap: {name: m, key: o.json, format: Objects}}]";
+        let run = format!("{HEAD}metadata: {{name: x}}\nspec:\n  {STAGES}\n  {from}\n");
+        let text = format!("{}---\n{}---\n{run}", config_map("m", first), config_map("m", second));
+        orch_on("validate", "maps.yaml", &text, &[])
+    };
+    let (a, b) = (r#"[{"id":"a","stage":"a"}]"#, r#"[{"id":"b","stage":"a"}]"#);
+    assert_eq!(of_maps(a, a).status, 0);
+    let said = of_maps(a, b);
+    assert!(
+        said.status == 2 && said.err.contains("`maps.yaml` holds two ConfigMaps `m` that differ"),
+        "{}",
+        said.all()
+    );
+}
+
+#[test]
+fn a_status_in_a_file_that_is_run_is_ignored() {
+    let text = format!("{}status: {{phase: Molten, weather: fine}}\n", run("x", "[{id: a, stage: a}]"));
+    for command in ["run", "validate", "convert"] {
+        let said = orch_on(command, "x.yaml", &text, &[]);
+        assert_eq!(said.status, 0, "{}", said.all());
+        assert!(!said.out.contains("Molten"), "{}", said.out);
+    }
+    let said = orch_on("status", "x.yaml", &text, &[]);
+    assert!(
+        said.status == 2 && said.err.contains("status.phase: unknown variant `Molten`"),
+        "{}",
+        said.all()
+    );
+}
+
+#[test]
+fn a_header_that_is_not_allowed_is_found_before_the_run() {
+    let objects = r#"[{"id":"a","processor":{"http":{"url":"http://127.0.0.1:9","headers":{"x y":"1"}}}}]"#;
+    assert_said!(orch_on("run", "header.json", objects, &[]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: header.json[0].processor.http.headers: `x y` is no name of a header
+
+    hint: a name has letters, digits and dashes, and no spaces or colons
+    "#);
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn a_file_that_is_not_there_is_no_question_for_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, problem) in [
+        ("run.yaml", "there is no file `run.yaml`"),
+        ("out/run", "there is no file `out/run`"),
+        ("run.json.gz", "there is no file `run.json.gz`"),
+        ("Objets", "there is no file `Objets`, and no run can have this name"),
+        ("objets", "there is no file `objets` either"),
+    ] {
+        for arguments in [&["status", name][..], &["why", name, "1"], &["graph", name]] {
+            let said = crate::program::orch_in(folder.path(), arguments);
+            assert!(said.status == 2 && said.err.contains(problem), "{}", said.all());
+        }
+    }
+    for command in ["watch", "cancel", "rerun"] {
+        let said = crate::program::orch_in(folder.path(), &[command, "run.yaml"]);
+        let problem = "error: `run.yaml` is no name of a run in a cluster";
+        assert!(said.status == 2 && said.err.starts_with(problem), "{}", said.all());
+    }
 }

@@ -42,16 +42,29 @@ fn a_large_graph_becomes_one_file_a_resource() {
         let bytes = std::fs::metadata(folder.path().join("out").join(name)).unwrap().len();
         assert!(bytes < 256 << 10, "{name} has {bytes} bytes: kubectl apply would refuse it");
     }
+    // One behind the other, as `cat out/*` gives them.
     let all: Vec<String> = names
         .iter()
         .map(|name| std::fs::read_to_string(folder.path().join("out").join(name)).unwrap())
         .collect();
-    std::fs::write(folder.path().join("all.yaml"), all.join("---\n")).unwrap();
+    std::fs::write(folder.path().join("all.yaml"), all.concat()).unwrap();
     let count = |file| {
         let out = orch_in(folder.path(), &["validate", file]).out;
         out.lines().find(|line| line.contains("objects, ")).unwrap().to_owned()
     };
     assert_eq!(count("all.yaml"), count("big.tsv"));
+    assert_eq!(count("out/"), count("big.tsv"), "the folder, as kubectl apply -f takes it");
+    let graph = |file| orch_in(folder.path(), &["graph", file]).out;
+    assert_eq!(graph("out/"), graph("big.tsv"));
+    let run = orch_in(folder.path(), &["run", "out", "-q"]);
+    assert_eq!(run.status, 0, "{}", run.all());
+    std::fs::write(folder.path().join("out/broken.yml"), "kind: [\n").unwrap();
+    let broken = orch_in(folder.path(), &["validate", "out"]);
+    assert!(
+        broken.status == 2 && broken.err.contains("out: broken.yml line 1, column 7: kind"),
+        "{}",
+        broken.err
+    );
     // Without the ConfigMaps the graph is not there, and the message says what to do.
     let alone = orch_in(folder.path(), &["validate", "out/big.yaml"]);
     assert_eq!(alone.status, 2);

@@ -255,6 +255,7 @@ fn a_run_that_takes_too_long_ends_failed() {
     exit status 1
     ---- stdout
     slow: Failed in [time]
+      DeadlineExceeded: it took longer than its timeout of 300ms
 
       STAGE  TOTAL  LOADED  FAILED  BLOCKED  CANCELLED
       work       1       0       0        0          1

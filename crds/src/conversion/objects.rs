@@ -13,8 +13,8 @@ use super::stages::{check_processor, retry, timeouts, to_json};
 use crate::chunk::Chunk;
 use crate::field::JsonObject;
 use crate::object::{ObjectSpec, ObjectsFormat};
-use crate::read::strict;
 use crate::stage::ProcessorSpec;
+use crate::strict::Text;
 
 /// Adds the objects of the resource. They are source 0, also when there are none.
 pub(super) fn add_inline(objects: &[ObjectSpec], spec: &mut RunSpec, checks: &mut Checks) {
@@ -64,7 +64,7 @@ fn check_processors(spec: &RunSpec, from: usize, checks: &mut Checks) {
     for object in &spec.objects[from..] {
         let Some(text) = &object.processor else { continue };
         let place = format!("{}.processor", spec.source_of(object).entry(object.position));
-        match strict::<ProcessorSpec, _>(&mut serde_json::Deserializer::from_str(text)) {
+        match Text::Json(text).strict::<ProcessorSpec>() {
             Ok(processor) => check_override(&processor, &place, checks),
             Err(faults) => {
                 for fault in faults {

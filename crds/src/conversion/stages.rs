@@ -74,6 +74,26 @@ pub(super) fn check_processor(spec: &ProcessorSpec, place: &dyn Display, checks:
             checks.refuse(format!("{place}.http.url"), problem, "");
         }
         checks.timeout(place, "http.timeout", http.timeout.as_ref());
+        for (name, value) in http.headers.iter().flatten() {
+            check_header(name, value, &format_args!("{place}.http.headers"), checks);
+        }
+    }
+}
+
+/// A field of an HTTP message (RFC 9110, 5.1 and 5.5). The value may be a secret, and is not repeated.
+fn check_header(name: &str, value: &str, place: &dyn Display, checks: &mut Checks) {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        let problem = format!("`{name}` is no name of a header");
+        checks.refuse(
+            place.to_string(),
+            problem,
+            "a name has letters, digits and dashes, and no spaces or colons",
+        );
+    }
+    if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+        let problem = "the value has a line break or another control character";
+        checks.refuse(format!("{place}.{name}"), problem, "leave it out: `|-` instead of `|` in YAML");
     }
 }
 

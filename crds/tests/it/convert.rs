@@ -9,8 +9,10 @@ use orch_crds::chunk::Chunk;
 use orch_crds::conversion::{self, Converted, check_inline_size};
 use orch_crds::object::ObjectsFormat;
 use orch_crds::pipeline::DeletionPolicy;
-use orch_crds::{PipelineRun, PipelineRunSpec, PipelineSpec, Resource, read};
+use orch_crds::{PipelineRun, PipelineRunSpec, PipelineSpec, Resource};
 use serde_json::{Value, json};
+
+use crate::read;
 
 fn design() -> PipelineRun {
     let Resource::PipelineRun(run) = read(include_str!("design.yaml")).unwrap().remove(0) else {
@@ -261,4 +263,27 @@ fn inline_objects_have_a_size_in_a_cluster() {
     assert_eq!(check_inline_size(&objects(5_000)), None);
     let finding = check_inline_size(&objects(20_000)).unwrap().to_string();
     assert!(finding.contains("at most 200 KiB") && finding.contains("`orch convert`"), "{finding}");
+}
+
+#[test]
+fn a_header_that_no_request_can_have_is_refused_with_its_place() {
+    let said = |name: &str, value: &str| {
+        let http = json!({"http": {"url": "http://a", "headers": {name: value}}});
+        let spec = run(json!({"stages": [{"name": "a", "processor": http}], "objects": []}));
+        let findings = conversion::run_spec(&spec, None, &[]).err().unwrap_or_default();
+        findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n")
+    };
+    for (name, value) in [("x-Team_1", "a\tb é"), ("!#$%&'*+-.^_`|~", ""), ("authorization", "Bearer x")] {
+        assert_eq!(said(name, value), "", "{name}");
+    }
+    let place = "spec.stages[0].processor.http.headers";
+    for name in ["", "x team", "x:y", "é", "a\n", "a(b)"] {
+        let wanted = format!("{place}: `{name}` is no name of a header");
+        assert!(said(name, "v").starts_with(&wanted), "{name}: {}", said(name, "v"));
+    }
+    for value in ["secret\n", "secret\r\nx: y", "secret\0", "secret\u{7f}"] {
+        let said = said("x-token", value);
+        assert!(said.starts_with(&format!("{place}.x-token: the value has a line break or")), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
 }

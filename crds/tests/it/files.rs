@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use orch_core::finding::Finding;
-use orch_crds::{Resource, read};
+use orch_crds::{Resource, StatusField};
 use serde_json::{Value, json};
 
 use crate::cases::Kind;
+use crate::read;
 
 /// Kind and name of every resource in the text.
 fn names(text: &str) -> Vec<String> {
@@ -69,7 +70,7 @@ fn faults_have_their_line_counted_through_the_file() {
     assert_eq!(
         faults(&text),
         [
-            "PipelineRun sales: spec.objects[0].id: invalid type: integer `2005`, expected a string; put it into quotes"
+            "line 15, column 9: spec.objects[0].id: invalid type: integer `2005`, expected a string; put it into quotes"
         ]
     );
     assert_eq!(
@@ -99,8 +100,8 @@ fn unknown_fields_are_refused_all_of_them() {
     assert_eq!(
         faults(&text),
         [
-            "PipelineRun sales: spec.priority: nobody knows this field",
-            "PipelineRun sales: spec.objects[0].dependson: nobody knows this field",
+            "line 5, column 13: spec.priority: nobody knows this field",
+            "line 6, column 32: spec.objects[0].dependson: nobody knows this field",
         ]
     );
 }
@@ -118,6 +119,62 @@ fn what_is_no_resource_of_ours_is_said() {
         ["line 1: a JSON array is a catalogue or a list of objects, not a resource"]
     );
     assert!(faults("just text")[0].starts_with("line 1"));
+}
+
+#[test]
+fn one_wrong_field_hides_no_other() {
+    let text = format!(
+        "{CONFIG}---\n{RUN}spec:\n  maxInFlight: many\n  priorty: 3\n  objects:\n  - id: 2005\n  - {{id: a, stage: [b]}}\n  \
+         - {{id: b, dependsOn: c}}\n  stages:\n  - {{name: a, procesor: {{simulate: {{}}}}}}\n---\n{RUN}spec: {{timeout: 7}}\n"
+    );
+    assert_eq!(
+        faults(&text),
+        [
+            "line 11, column 16: spec.maxInFlight: invalid type: string \"many\", expected u32",
+            "line 12, column 12: spec.priorty: nobody knows this field",
+            "line 14, column 9: spec.objects[0].id: invalid type: integer `2005`, expected a string; put it into quotes",
+            "line 15, column 20: spec.objects[1].stage: invalid type: sequence, expected a string",
+            "line 16, column 24: spec.objects[2].dependsOn: invalid type: string \"c\", expected a sequence",
+            "line 18, column 5: spec.stages[0]: missing field `processor`",
+            "line 18, column 25: spec.stages[0].procesor: nobody knows this field",
+            "line 23, column 17: spec.timeout: invalid type: integer `7`, expected a string; put it into quotes",
+        ]
+    );
+}
+
+#[test]
+fn a_status_of_another_version_is_read_and_a_broken_one_ignored_by_who_needs_none() {
+    let with = |status: &str| format!("{RUN}spec: {{objects: [], stages: []}}\nstatus: {status}\n");
+    let run = |text: &str, of| orch_crds::read(text, of).map(|mut resources| resources.remove(0));
+    let newer = with("{phase: Failed, weather: fine, counts: {total: 7, melted: 1}}");
+    let Resource::PipelineRun(read) = run(&newer, StatusField::Read).unwrap() else { unreachable!() };
+    assert_eq!(read.status.unwrap().counts.total, 7);
+    for status in ["{phase: Molten}", "text", "[1]", "{counts: {total: many}, weather: fine}"] {
+        let findings = run(&with(status), StatusField::Read).unwrap_err();
+        assert!(findings.iter().all(|finding| finding.place.0.contains("line 5, column ")), "{findings:?}");
+        let Resource::PipelineRun(read) = run(&with(status), StatusField::Ignored).unwrap() else {
+            unreachable!()
+        };
+        assert_eq!(read.status, None, "{status}");
+        // What is wrong beside it is still refused.
+        let slip = with(status).replace("stages: []", "stages: [], priorty: 1");
+        let findings = run(&slip, StatusField::Ignored).unwrap_err();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+    }
+}
+
+#[test]
+fn brackets_that_nest_deep_are_refused_at_once() {
+    for (open, close) in [("[", "]"), ("{a: ", "}"), ("[{? ", "}]")] {
+        let text = format!("{RUN}spec:\n  x: {}1{}\n", open.repeat(100_000), close.repeat(100_000));
+        let before = Instant::now();
+        let said = faults(&text);
+        let took = before.elapsed();
+        assert!(said[0].starts_with("line 5: brackets nest deeper than 100 levels"), "{said:?}");
+        assert!(took.as_secs() < 2, "{took:?}");
+    }
+    let meta = format!("{}1{}", "{a: ".repeat(95), "}".repeat(95));
+    assert!(read(&format!("{RUN}spec:\n  objects: [{{id: a, meta: {meta}}}]\n")).is_ok());
 }
 
 #[test]

@@ -4,10 +4,11 @@ use orch_core::finding::Finding;
 use orch_core::plan::plan;
 use orch_crds::chunk::Chunk;
 use orch_crds::object::ObjectsFormat;
-use orch_crds::{PipelineRun, Resource, conversion, read};
+use orch_crds::{PipelineRun, Resource, conversion};
 use serde_json::Value;
 
 use crate::cases::{Create, Kind};
+use crate::read;
 
 /// Everything that is said of a resource before a local run of it begins.
 fn findings(resource: &Value) -> Vec<Finding> {

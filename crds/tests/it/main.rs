@@ -8,3 +8,8 @@ mod convert;
 mod files;
 mod generated;
 mod local;
+
+/// What a reader of the status, such as `orch status`, gets.
+fn read(text: &str) -> Result<Vec<orch_crds::Resource>, Vec<orch_core::finding::Finding>> {
+    orch_crds::read(text, orch_crds::StatusField::Read)
+}
