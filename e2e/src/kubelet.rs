@@ -84,6 +84,12 @@ impl Kubelet {
         Lives { ended, next: worker.life }
     }
 
+    /// SIGTERM to the worker of this life. It may take its time.
+    pub fn ask_to_end(&self, life: u32) {
+        let workers = self.workers.lock().unwrap();
+        workers.values().flatten().find(|worker| worker.life == life).unwrap().process.ask_to_end();
+    }
+
     /// The logs of the workers that run.
     pub fn logs(&self) -> Vec<PathBuf> {
         self.workers.lock().unwrap().values().flatten().map(|worker| worker.log.clone()).collect()

@@ -65,12 +65,16 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// SIGTERM.
+    pub fn ask_to_end(&self) {
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success(), "{} had ended already: see {}", self.name, self.log.display());
+    }
+
     /// SIGTERM, and after [`GRACE`] SIGKILL, as a kubelet does it. A worker ends what it has in hand for ten minutes: so
     /// long a test would wait for it.
     pub fn terminate(mut self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").arg(&pid).status().unwrap();
-        assert!(sent.success(), "{} had ended already: see {}", self.name, self.log.display());
+        self.ask_to_end();
         let deadline = Instant::now() + GRACE;
         while self.child.try_wait().unwrap().is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(50));

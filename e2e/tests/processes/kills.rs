@@ -96,6 +96,47 @@ async fn a_killed_worker_repeats_only_what_it_had_in_hand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_behind_a_long_object_of_a_worker_that_is_stopped_goes_to_another() {
+    let setup = Setup::new("stopped").await;
+    let log = setup.folder.path().join("executions");
+    let held = held(&log, "n0-0");
+    std::fs::write(&held, "").unwrap();
+    // One partition and one slot: everything waits behind the first object.
+    let run = json!({
+        "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": "killed"},
+        "spec": {
+            "stages": [{
+                "name": "work", "partitions": 1, "processor": processor(&log, Duration::from_millis(10)),
+                "worker": {"concurrency": 1, "minReplicas": 2, "maxReplicas": 2},
+            }],
+            "objectsFrom": [{"configMap": {"name": "objects", "key": "objects.json"}}],
+        },
+    });
+    let graph = layered(1, 20, 0);
+    setup.config_map("objects", &objects_json(&graph)).await;
+    let _operator = setup.operator("operator");
+    let run = setup.create(&run.to_string()).await;
+    setup.until("killed", "at work", |status| status.counts.running == 1).await;
+    let first = executions::read(&log).remove(0);
+    assert_eq!(first.object, "n0-0");
+    setup.kubelet.ask_to_end(first.worker);
+    let asked = now_ms();
+    setup.until("killed", "all but one", loaded(19)).await;
+    assert_eq!(executions::ended(&log), 19, "the first one is still at it");
+    let next = executions::read(&log).remove(1);
+    println!("another worker began after {} ms", next.begin_ms - asked);
+    assert!(next.worker != first.worker && next.begin_ms - asked < 10_000, "{next:?}");
+    std::fs::remove_file(&held).unwrap();
+    let status = setup.end_of("killed").await.status.unwrap();
+    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 20));
+    assert_eq!(executions::read(&log).len(), 20, "nothing ran twice");
+    let story = setup.story(&run).await;
+    story.assert_complete(&graph);
+    assert_eq!((story.repeated(), story.published_again()), (0, 0));
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_operator_stands_by_and_takes_over() {
     let setup = Setup::new("standby").await;
     let graph = layered(10, 20, 2);
