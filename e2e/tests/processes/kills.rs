@@ -86,11 +86,12 @@ async fn a_killed_worker_repeats_only_what_it_had_in_hand() {
     let again = executions.len() - times(&executions).len();
     // At its death a worker has at most `concurrency` objects in hand, and some that are answered and not committed yet.
     assert!(again <= kills.len() * 8, "{again} executions again");
-    // It has its place in the group: the session of the one that died, six seconds, is not waited for.
+    // It has its place in the group: the session of the one that died is not waited for, of which 5.5 seconds are left at
+    // least.
     for (killed_ms, life) in restarted {
         let first =
             executions.iter().find(|execution| execution.worker == life).map(|it| it.begin_ms - killed_ms);
-        assert!(first.is_some_and(|after_ms| after_ms < 4_000), "worker {life} worked after {first:?} ms");
+        assert!(first.is_some_and(|after_ms| after_ms < 5_000), "worker {life} worked after {first:?} ms");
     }
     setup.kubelet.stop();
 }
