@@ -61,6 +61,9 @@ struct List<'a> {
     items: Vec<&'a RawValue>,
 }
 
+/// Findings after which nobody reads on: each that has a line costs a pass over the text.
+const ENOUGH: usize = 100;
+
 struct Reader {
     status: StatusField,
     resources: Vec<Resource>,
@@ -81,10 +84,9 @@ impl Origin<'_> {
         self.text.map(|text| text[..offset(self.part, text)].matches('\n').count())
     }
 
-    /// The line that it begins on; before a YAML document stand as many empty lines as there were others.
+    /// The line that it begins on.
     fn first_line(&self) -> Option<usize> {
-        let empty = self.part.bytes().take_while(|byte| *byte == b'\n').count();
-        self.lines_before().map(|before| before + empty + 1)
+        self.lines_before().map(|before| before + 1)
     }
 }
 
@@ -93,6 +95,9 @@ impl Reader {
     fn json(&mut self, text: &str, lines: bool) {
         for document in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
             let origin = |part| Origin { text: lines.then_some(text), part };
+            if self.findings.len() >= ENOUGH {
+                return;
+            }
             match document {
                 Ok(document) => self.json_document(origin(document.get())),
                 Err(error) => return self.refuse(&Fault::of_all(&error), "", origin(text)),
@@ -128,27 +133,35 @@ impl Reader {
             return;
         }
         for document in documents(text) {
-            // With the lines before it as empty lines, every message has the line of the file.
-            let lines_before = text[..offset(document, text)].matches('\n').count();
-            let document = format!("{}{document}", "\n".repeat(lines_before));
-            match serde_yaml::from_str::<Option<Head>>(&document) {
+            if self.findings.len() >= ENOUGH {
+                return;
+            }
+            let origin = Origin { text: Some(text), part: document };
+            match serde_yaml::from_str::<Option<Head>>(document) {
                 Ok(None) => {}
-                Ok(Some(head)) => self.yaml_document(&document, &head),
-                Err(error) => self.refuse(&no_head(&error), "", whole(&document)),
+                Ok(Some(head)) => self.yaml_document(&head, origin),
+                Err(_) => self.broken_yaml(origin),
             }
         }
     }
 
-    fn yaml_document(&mut self, document: &str, head: &Head) {
-        let origin = whole(document);
+    /// What is no YAML, or has no head. With the lines before it as empty lines, its message has the lines of the file.
+    fn broken_yaml(&mut self, origin: Origin<'_>) {
+        let document = format!("{}{}", "\n".repeat(origin.lines_before().unwrap_or(0)), origin.part);
+        if let Err(error) = serde_yaml::from_str::<Option<Head>>(&document) {
+            self.refuse(&no_head(&error), "", Origin { text: Some(&document), part: &document });
+        }
+    }
+
+    fn yaml_document(&mut self, head: &Head, origin: Origin<'_>) {
         if head.is_list() {
-            match serde_yaml::from_str::<serde_json::Value>(document) {
+            match serde_yaml::from_str::<serde_json::Value>(origin.part) {
                 Ok(list) => self.json(&list.to_string(), false),
                 Err(error) => self.refuse(&Fault::of_all(&error), "List", origin),
             }
             return;
         }
-        self.resource(Text::Yaml(document), head, origin);
+        self.resource(Text::Yaml(origin.part), head, origin);
     }
 
     fn resource(&mut self, text: Text<'_>, head: &Head, origin: Origin<'_>) {
@@ -209,16 +222,11 @@ impl Reader {
 /// A text, a number or a list has no head; what is broken in one keeps its words.
 fn no_head(error: &impl Located) -> Fault {
     let mut fault = Fault::of_all(error);
-    if fault.problem.ends_with("expected struct Head") {
+    if fault.path().is_empty() && fault.problem.ends_with("expected an object") {
         "this is no resource: a resource has apiVersion, kind, metadata and spec"
             .clone_into(&mut fault.problem);
     }
     fault
-}
-
-/// A text that is a resource as a whole.
-fn whole(text: &str) -> Origin<'_> {
-    Origin { text: Some(text), part: text }
 }
 
 enum Kind {

@@ -56,8 +56,8 @@ impl Fault {
         };
         let dotted = Step::dotted(&path);
         let problem = problem.strip_prefix(&format!("{dotted}: ")).unwrap_or(&problem);
-        let problem = problem.strip_prefix(".: ").unwrap_or(problem).to_owned();
-        Self { path, problem, at }
+        let problem = problem.strip_prefix(".: ").unwrap_or(problem);
+        Self { path, problem: plain(problem), at }
     }
 
     /// Where in the value it is: `spec.stages[0].retry`; empty for the value itself.
@@ -146,6 +146,27 @@ impl Text<'_> {
         faults.sort_by_key(|fault| fault.at);
         faults
     }
+}
+
+/// What does not fit and what would, in words of YAML and JSON instead of Rust's.
+fn plain(problem: &str) -> String {
+    let Some((found, wanted)) = problem.rsplit_once(", expected ") else { return problem.to_owned() };
+    let found = match found {
+        "invalid type: sequence" => "invalid type: list",
+        "invalid type: map" => "invalid type: object",
+        "invalid type: unit value" | "invalid type: null" => "invalid type: nothing",
+        other => other,
+    };
+    let wanted = match wanted {
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "u8" | "u16" | "u32" | "u64" => "a whole number from 0 on",
+        "i32" | "i64" => "a whole number",
+        "f64" => "a number",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{found}, expected {wanted}")
 }
 
 const UNKNOWN_FIELD: &str = "nobody knows this field";
@@ -310,11 +331,11 @@ mod tests {
             "name: 7\ncount: many\nitems:\n- {id: a, size: big}\n- {id: 5, sise: 1}\n- {id: c}\n- 9\nextra: 1\n",
             &[
                 "1 name: invalid type: integer `7`, expected a string",
-                "2 count: invalid type: string \"many\", expected u32",
-                "4 items[0].size: invalid type: string \"big\", expected u32",
+                "2 count: invalid type: string \"many\", expected a whole number from 0 on",
+                "4 items[0].size: invalid type: string \"big\", expected a whole number from 0 on",
                 "5 items[1].id: invalid type: integer `5`, expected a string",
                 "5 items[1].sise: nobody knows this field",
-                "7 items[3]: invalid type: integer `9`, expected struct Inner",
+                "7 items[3]: invalid type: integer `9`, expected an object",
                 "8 extra: nobody knows this field",
             ],
         );
@@ -329,7 +350,7 @@ mod tests {
                 "2 items[0]: missing field `id`",
                 "2 items[0].idd: nobody knows this field",
                 "4 items[2]: missing field `id`",
-                "4 items[2].size: invalid type: string \"x\", expected u32",
+                "4 items[2].size: invalid type: string \"x\", expected a whole number from 0 on",
             ],
         );
     }
@@ -338,7 +359,10 @@ mod tests {
     fn a_field_that_is_there_twice_is_found_beside_others() {
         check(
             "name: a\nname: b\ncount: x\n",
-            &["1 : duplicate field `name`", "3 count: invalid type: string \"x\", expected u32"],
+            &[
+                "1 : duplicate field `name`",
+                "3 count: invalid type: string \"x\", expected a whole number from 0 on",
+            ],
         );
     }
 

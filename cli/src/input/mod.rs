@@ -118,8 +118,10 @@ fn parse_folder(
 /// The resources of a text.
 fn resources(bytes: &[u8], status: StatusField) -> Result<Vec<Resource>, Vec<Finding>> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let problem = format!("byte {} is not UTF-8", error.valid_up_to());
-        vec![Finding::new(FindingKind::Malformed, "", problem, "write it as UTF-8")]
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        let place = format!("line {line}");
+        vec![Finding::new(FindingKind::Malformed, place, "a byte is not UTF-8", "save it as UTF-8")]
     })?;
     orch_crds::read(text, status)
 }

@@ -38,7 +38,8 @@ pub(crate) fn fail(ids: &[String], spec: &mut RunSpec, manifest: Option<&mut Man
 pub(crate) fn check_failing(ids: &[String], plan: &RunPlan) -> Result<(), CliError> {
     for id in ids {
         let Some(ix) = plan.find(id) else {
-            return Err(CliError::usage(format!("--fail {id}: there is no object `{id}`"), ""));
+            let problem = format!("--fail {id}: there is no object `{id}`");
+            return Err(CliError::usage(problem, "`orch graph FILE -o json` lists them"));
         };
         let processor = plan.object(ix).processor.as_deref().unwrap_or(&plan.stage_of(ix).processor);
         if simulated(processor).is_none() || plan.object(ix).assumed {

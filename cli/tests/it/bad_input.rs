@@ -302,3 +302,15 @@ fn a_file_that_is_not_there_is_no_question_for_a_cluster() {
         assert!(said.status == 2 && said.err.starts_with(problem), "{}", said.all());
     }
 }
+
+#[test]
+fn a_resource_that_is_not_utf8_names_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("latin.yaml"), b"apiVersion: v1\nkind: \xe9\n").unwrap();
+    let said = crate::program::orch_in(folder.path(), &["validate", "latin.yaml"]);
+    assert!(
+        said.status == 2 && said.err.starts_with("error: latin.yaml: line 2: a byte is not UTF-8"),
+        "{}",
+        said.all()
+    );
+}

@@ -191,6 +191,8 @@ fn arguments_that_do_not_fit_are_refused() {
     ---- stdout
     ---- stderr
     error: --fail 9: there is no object `9`
+
+    hint: `orch graph FILE -o json` lists them
     "#);
     let said = orch(&["run", "Objets.json", "--speed", "0"]);
     assert_said!(said, @r#"

@@ -216,7 +216,7 @@ fn processors_in_a_chunk_are_checked_too() {
         [
             "configMap o/k[0].processor.simulate.durations: nobody knows this field",
             "configMap o/k[1].processor: an object cannot have the processor external; give it a stage that has",
-            "configMap o/k[2].processor.exec.command: invalid type: string \"ls\", expected a sequence",
+            "configMap o/k[2].processor.exec.command: invalid type: string \"ls\", expected a list",
         ]
     );
 }
