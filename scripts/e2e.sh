@@ -25,10 +25,8 @@ processes() {
     cargo test --locked --workspace --features $features --test processes -- --test-threads 5 "${without[@]}"
     # By itself: it is a measure.
     cargo test --locked --workspace --features $features --test speed -- --nocapture
-    start_spare_kafka twenty minute moved gone
-    # Known: of three runs that were a minute without a broker one stands still for minutes when it is back. Until that is
-    # mended `minute` runs by hand.
-    cargo test --locked --workspace --features $features --test faults -- --nocapture --skip minute:: --test-threads 3
+    start_spare_kafka twenty minute moved gone paused
+    cargo test --locked --workspace --features $features --test faults -- --nocapture --test-threads 5
 }
 
 # python_packages: what the worker of examples/external-worker imports, in a folder of its own: ORCH_TEST_PYTHONPATH

@@ -18,8 +18,6 @@ start_spare_kafka() {
     local name
     for name in "$@"; do
         local/kafka/kafka.sh up --dir "$SERVERS/spare/$name" --port auto
-        # For the next start: a broker that was killed is let in when the session of its former self is over.
-        echo broker.session.timeout.ms=4000 >> "$SERVERS/spare/$name/server.properties"
     done
     export ORCH_TEST_SPARE_KAFKA=$SERVERS/spare
     ORCH_TEST_SPARE_KAFKA_START=$(printf 'bash -c %q' ". '$ROOT/local/kafka/lib.sh' && STATE=\$0 && start_broker kafka \$0/server.properties")

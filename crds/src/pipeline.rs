@@ -9,7 +9,8 @@ use crate::field::DNS_SUBDOMAIN;
 use crate::stage::StageSpec;
 use crate::status::PipelineStatus;
 
-/// What the stages of a Pipeline are. A change applies to runs that are created afterwards.
+/// What the stages of a Pipeline are. A change of processor, idRange, retry and timeouts applies to runs that begin
+/// afterwards, one of worker at once: the workers are shared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
     group = "kafka-orchestrator.dev",
@@ -41,6 +42,20 @@ use crate::status::PipelineStatus;
 #[x_kube(validation = cel::stage_names_are_unique())]
 #[x_kube(validation = cel::id_ranges_are_disjoint())]
 #[x_kube(validation = cel::immutable("kafka"))]
+#[x_kube(validation = cel::refuse_unless(
+    "oldSelf.stages.all(old, self.stages.exists(new, new.name == old.name \
+     && has(new.processor.external) == has(old.processor.external)))",
+    "a stage cannot be removed or renamed, nor become external or cease to be: its topic is there, and so are those who \
+     read it. Add a stage, or create another Pipeline",
+).field_path(".stages"))]
+#[x_kube(validation = cel::refuse_unless(
+    &format!(
+        "oldSelf.stages.all(old, self.stages.all(new, new.name != old.name || {} == {}))",
+        partitions("new"), partitions("old"),
+    ),
+    "the partitions of a stage cannot be changed: its topic is there. Where `partitions` is not set they are maxReplicas: \
+     set it to what they were",
+).field_path(".stages"))]
 pub struct PipelineSpec {
     /// The stages. Each has a topic and, unless its processor is external, a Deployment of workers.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
@@ -55,6 +70,14 @@ pub struct PipelineSpec {
     /// What becomes of the topics when this resource is deleted. Default: Delete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// The partitions of a stage in CEL, as [`StageSpec::partitions`] has them.
+fn partitions(stage: &str) -> String {
+    let default = orch_core::spec::WorkerPolicy::default().max_replicas;
+    format!(
+        "(has({stage}.partitions) ? {stage}.partitions : has({stage}.worker) ? {stage}.worker.maxReplicas : {default})"
+    )
 }
 
 /// A connection to Kafka.

@@ -9,6 +9,10 @@ use orch_core::id::Millis;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::Pipeline;
+use crate::field;
+use crate::stage::StageSpec;
+
 /// Longest `message`, in characters.
 pub const MAX_MESSAGE: usize = 4_096;
 /// Longest `reason`, in characters.
@@ -70,10 +74,38 @@ pub struct PipelineRunStatus {
     /// Offset in the events topic at which the run's records begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_offset: Option<i64>,
+    /// The stages of the Pipeline as the run found them: an edit of the Pipeline applies to later runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<PinnedPipeline>,
     /// Digest of everything that decides what is run; a run is never continued under another.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub plan_digest: Option<String>,
+}
+
+/// The stages of a Pipeline as a run found them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PinnedPipeline {
+    /// Generation of the Pipeline at that time.
+    pub generation: i64,
+    /// Its stages, as spec.stages of a Pipeline holds them, but for what the pods look like: the workers are shared.
+    #[schemars(schema_with = "pinned_stages")]
+    pub stages: Vec<StageSpec>,
+}
+
+/// Free-form: the Pipeline's schema has checked them.
+fn pinned_stages(generator: &mut SchemaGenerator) -> Schema {
+    let stage = field::json_object(generator);
+    json_schema!({"type": "array", "maxItems": 64, "x-kubernetes-list-type": "atomic", "items": stage})
+}
+
+impl PinnedPipeline {
+    /// Of the Pipeline as it is now.
+    pub fn of(pipeline: &Pipeline) -> Self {
+        let generation = pipeline.metadata.generation.unwrap_or_default();
+        Self { generation, stages: pipeline.spec.stages.iter().map(StageSpec::without_pods).collect() }
+    }
 }
 
 /// Where a run stands.

@@ -31,9 +31,23 @@ impl Broker {
 
     /// SIGKILL.
     pub fn kill(&self) {
+        self.signal("KILL");
+    }
+
+    /// It stops in the middle of whatever it does: connections stay, nobody answers.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// It goes on as if nothing had been, but for the time.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = std::fs::read_to_string(self.folder.join("run/kafka.pid")).unwrap();
-        let killed = Command::new("kill").args(["-9", pid.trim()]).status().unwrap();
-        assert!(killed.success(), "the broker had ended already: see {}", self.folder.display());
+        let sent = Command::new("kill").args(["-s", name, pid.trim()]).status().unwrap();
+        assert!(sent.success(), "the broker had ended already: see {}", self.folder.display());
     }
 
     /// Starts it again with the data that it had; does not wait.

@@ -97,6 +97,7 @@ async fn run(plan: &Arc<RunPlan>) -> Duration {
         plan: plan.clone(),
         orders,
         start_offset: 0,
+        names_processors: false,
     };
     let stats = Arc::new(Stats::default());
     let outlets = Outlets { stats: stats.clone(), notices: tokio::sync::mpsc::channel(1).0 };

@@ -90,8 +90,13 @@ impl Actor {
         }
         let Some(run) = self.runs.get_mut(number) else { return };
         let name = run.name.clone();
-        let address =
-            Address { run: &name, events_topic: &self.events_topic, epoch: self.term.writes(), now };
+        let address = Address {
+            run: &name,
+            names_processors: run.names_processors,
+            events_topic: &self.events_topic,
+            epoch: self.term.writes(),
+            now,
+        };
         let mut ready = Vec::with_capacity(effects.publish.len());
         let mut appends = effects.append.clone();
         for publish in &effects.publish {

@@ -75,6 +75,9 @@ pub struct RunSettings {
     /// Offset in the events topic before which nothing speaks of this run. It must be kept outside (in the status)
     /// before the run is handed over: recovery folds from there.
     pub start_offset: i64,
+    /// Whether each ready record names its processor, also where that is the stage's: of a Pipeline, whose stage may
+    /// have another by now.
+    pub names_processors: bool,
 }
 
 /// A run as it stands.

@@ -68,9 +68,10 @@ fn answer_event(state: &RunState, answer: Answer<'_>) -> Result<Event, Refused> 
     })
 }
 
-/// Where a run's records go.
+/// Where a run's records go, and what all of them say.
 pub(crate) struct Address<'a> {
     pub(crate) run: &'a str,
+    pub(crate) names_processors: bool,
     pub(crate) events_topic: &'a str,
     pub(crate) epoch: Epoch,
     pub(crate) now: Millis,
@@ -86,6 +87,7 @@ pub(crate) fn ready(
     let plan = state.plan();
     let object = plan.object(publish.object);
     let stage = plan.stage(object.stage);
+    let of_stage = address.names_processors.then_some(stage.processor.as_str());
     let ready = Ready {
         object: object.id.as_str(),
         meta_json: &object.meta,
@@ -97,7 +99,7 @@ pub(crate) fn ready(
         run_timeout_ms: object.timeouts.run_ms,
         heartbeat_ms: object.timeouts.heartbeat_ms,
         params_json: object.params.as_deref(),
-        processor_json: object.processor.as_deref(),
+        processor_json: object.processor.as_deref().or(of_stage),
     };
     let inputs = plan.graph.dependencies(publish.object).iter().filter_map(|parent| {
         state.outputs(*parent).map(|outputs| Input { id: plan.object(*parent).id.as_str(), outputs })

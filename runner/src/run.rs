@@ -30,6 +30,8 @@ pub(crate) struct Run {
     pub(crate) state: RunState,
     pub(crate) dispatch: Dispatch,
     pub(crate) orders: Orders,
+    /// See [`RunSettings`].
+    pub(crate) names_processors: bool,
     /// Position of each of the plan's stages among the Pipeline's.
     pub(crate) slots: Vec<usize>,
     pub(crate) gate: Gate,
@@ -51,6 +53,7 @@ impl Run {
             dispatch: Dispatch::new(&state),
             state,
             orders: settings.orders,
+            names_processors: settings.names_processors,
             slots,
             gate: Gate::default(),
             from: settings.start_offset,

@@ -64,8 +64,8 @@ impl Manifest {
                 format!("`{file}` does not hold the Pipeline `{}` that its run names", reference.name);
             return Err(CliError::usage(problem, "put both into one file, separated by a line `---`"));
         }
-        let pipeline = self.pipeline.as_ref().map(|pipeline| &pipeline.spec);
-        match conversion::run_spec(&self.run.spec, pipeline, &chunks) {
+        let shared = self.run.shared_stages(self.pipeline.as_ref());
+        match conversion::run_spec(&self.run.spec, shared, &chunks) {
             Ok(converted) => Ok(Graph { spec: converted.spec, warnings: converted.warnings }),
             Err(findings) => Err(CliError::refused(file, findings)),
         }

@@ -145,6 +145,7 @@ async fn begin(
         plan: session.plan.clone(),
         orders: session.orders,
         start_offset: 0,
+        names_processors: false,
     };
     let (notices, heard) = mpsc::channel(64);
     let outlets = Outlets { stats: Arc::default(), notices };

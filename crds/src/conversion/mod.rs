@@ -15,7 +15,8 @@ use orch_core::spec::{self as core, RunSpec};
 use crate::chunk::Chunk;
 use crate::pipeline::{DeletionPolicy, PipelineSpec};
 use crate::pipeline_run::{FailurePolicy, PipelineRunSpec, TargetsSpec, UndefinedDependencies};
-use crate::stage::StageSpec;
+use crate::stage::{StageSpec, WorkerSpec};
+use crate::{Pipeline, PipelineRun};
 use checks::Checks;
 pub use objects::check_list;
 
@@ -35,20 +36,18 @@ pub struct Converted {
     pub warnings: Vec<Finding>,
 }
 
-/// The run as the core wants it, or everything that is wrong with it. `pipeline` is the one that `pipelineRef` names;
-/// `chunks` are those of `objectsFrom`, in its order.
+/// The run as the core wants it, or everything that is wrong with it. `shared` are the stages of the Pipeline that
+/// `pipelineRef` names ([`PipelineRun::shared_stages`]); `chunks` are those of `objectsFrom`, in its order.
 pub fn run_spec(
     run: &PipelineRunSpec,
-    pipeline: Option<&PipelineSpec>,
+    shared: Option<&[StageSpec]>,
     chunks: &[Chunk],
 ) -> Result<Converted, Vec<Finding>> {
     let mut checks = Checks::default();
     check_run(run, &mut checks);
-    let stages = match (&run.stages, &run.pipeline_ref, pipeline) {
+    let stages = match (&run.stages, &run.pipeline_ref, shared) {
         (Some(stages), None, _) => stages::stages(stages, "spec.stages", &mut checks),
-        (None, Some(_), Some(pipeline)) => {
-            stages::stages(&pipeline.stages, "Pipeline.spec.stages", &mut checks)
-        }
+        (None, Some(_), Some(shared)) => stages::stages(shared, "Pipeline.spec.stages", &mut checks),
         (None, Some(name), None) => {
             checks.refuse("spec.pipelineRef", format!("there is no Pipeline `{}`", name.name), "");
             Vec::new()
@@ -148,6 +147,37 @@ impl StageSpec {
     /// Whether the work is left to somebody else's program: a topic and no Deployment.
     pub fn is_external(&self) -> bool {
         self.processor.external.is_some()
+    }
+
+    /// Partitions of the stage's topic.
+    pub fn partitions(&self) -> u16 {
+        let of_workers = || u16::try_from(self.worker_policy().max_replicas).unwrap_or(u16::MAX);
+        self.partitions.unwrap_or_else(of_workers)
+    }
+
+    /// How many workers of which width.
+    pub fn worker_policy(&self) -> core::WorkerPolicy {
+        self.worker.as_ref().map(WorkerSpec::policy).unwrap_or_default()
+    }
+
+    /// The same without what the pods of its workers look like.
+    pub(crate) fn without_pods(&self) -> Self {
+        let bare = |worker: &WorkerSpec| WorkerSpec {
+            resources: None,
+            env: Vec::new(),
+            pod_template: None,
+            ..worker.clone()
+        };
+        Self { worker: self.worker.as_ref().map(bare), ..self.clone() }
+    }
+}
+
+impl PipelineRun {
+    /// The stages of its Pipeline: as the run found them when it began, else as the Pipeline has them now.
+    pub fn shared_stages<'a>(&'a self, pipeline: Option<&'a Pipeline>) -> Option<&'a [StageSpec]> {
+        let pinned = self.status.as_ref().and_then(|status| status.pipeline.as_ref());
+        let now = || pipeline.map(|pipeline| pipeline.spec.stages.as_slice());
+        pinned.map(|pinned| pinned.stages.as_slice()).or_else(now)
     }
 }
 

@@ -24,15 +24,12 @@ fn stage(stage: &StageSpec, place: &dyn Display, checks: &mut Checks) -> core::S
     }
     let retry = stage.retry.as_ref().map(|own| retry(own, place, checks)).unwrap_or_default();
     let timeouts = stage.timeouts.as_ref().map(|own| timeouts(own, place, checks)).unwrap_or_default();
-    let worker = stage.worker.as_ref().map(WorkerSpec::policy).unwrap_or_default();
     core::StageSpec {
         name: stage.name.clone(),
         id_range: stage.id_range.map(|range| (range.from, range.to)),
         processor: to_json(&stage.processor, place, checks),
-        worker,
-        partitions: stage
-            .partitions
-            .unwrap_or_else(|| u16::try_from(worker.max_replicas).unwrap_or(u16::MAX)),
+        worker: stage.worker_policy(),
+        partitions: stage.partitions(),
         retry: retry.over(core::RetryPolicy::default()),
         timeouts: timeouts.over(core::Timeouts::default()),
     }

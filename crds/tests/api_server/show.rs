@@ -6,7 +6,8 @@ use kube::api::{GetParams, Patch, PatchParams, Request};
 use orch_crds::condition::{succeeded, types};
 use orch_crds::status::{
     Counts, MAX_LOG_TAIL, MAX_MESSAGE, MAX_OBJECTS, MAX_REASON, MAX_WORKER, ObjectFailure, ObjectStatus,
-    PhaseMap, PipelineRunStatus, PipelineStageStatus, PipelineStatus, RunPhase, StageStatus, clip, timestamp,
+    PhaseMap, PinnedPipeline, PipelineRunStatus, PipelineStageStatus, PipelineStatus, RunPhase, StageStatus,
+    clip, timestamp,
 };
 use serde_json::{Value, json};
 
@@ -66,6 +67,7 @@ fn run_status() -> PipelineRunStatus {
         duration: Some("42s".to_owned()),
         epoch: Some(3),
         start_offset: Some(0),
+        pipeline: Some(PinnedPipeline::of(&serde_json::from_value(Kind::Pipeline.valid()).unwrap())),
         plan_digest: Some(format!("sha256:{}", "0".repeat(64))),
     }
 }

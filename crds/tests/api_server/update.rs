@@ -82,6 +82,55 @@ async fn what_may_change_changes() {
 }
 
 #[tokio::test]
+async fn a_stage_of_a_pipeline_keeps_its_topic_and_its_readers() {
+    let server = Server::connect().await;
+    let stage = |worker: Value, more: Value| {
+        let mut stage = json!({"name": "work", "processor": {"simulate": {}}, "worker": worker});
+        merge(&mut stage, &more);
+        json!({"spec": {"stages": [stage]}})
+    };
+    let mut pipeline = Kind::Pipeline.valid();
+    merge(&mut pipeline, &stage(json!({"maxReplicas": 2}), json!({})));
+    let name = server.create(Kind::Pipeline, pipeline).await;
+    let (gone, partitions) =
+        ("a stage cannot be removed or renamed", "the partitions of a stage cannot be changed");
+    for (change, refusal) in [
+        (
+            stage(json!({"maxReplicas": 2}), json!({"retry": {"maxAttempts": 9}, "timeouts": {"run": "1h"}})),
+            None,
+        ),
+        (
+            stage(
+                json!({"maxReplicas": 2, "concurrency": 9}),
+                json!({"processor": {"simulate": null, "exec": {"command": ["x"]}}}),
+            ),
+            None,
+        ),
+        (stage(json!({"maxReplicas": 2}), json!({"name": "other"})), Some(gone)),
+        (
+            stage(
+                Value::Null,
+                json!({"partitions": 2, "worker": null, "processor": {"simulate": null, "external": {}}}),
+            ),
+            Some(gone),
+        ),
+        (stage(json!({"maxReplicas": 3}), json!({})), Some(partitions)),
+        (stage(Value::Null, json!({"worker": null})), Some(partitions)),
+        (stage(json!({"maxReplicas": 2}), json!({"partitions": 4})), Some(partitions)),
+        (stage(json!({"maxReplicas": 8}), json!({"partitions": 2})), None),
+    ] {
+        let answer = server.try_change(Kind::Pipeline, &name, &change).await;
+        let said = answer.as_ref().err().map(String::as_str);
+        let as_expected = match refusal {
+            None => said.is_none(),
+            Some(refusal) => said.is_some_and(|said| said.contains(refusal)),
+        };
+        assert!(as_expected, "{change}: {refusal:?} {said:?}");
+    }
+    server.delete(Kind::Pipeline, &name).await;
+}
+
+#[tokio::test]
 async fn the_spec_cannot_be_removed() {
     let server = Server::connect().await;
     let name = server.create(Kind::PipelineRun, Kind::PipelineRun.valid()).await;

@@ -9,7 +9,9 @@ use orch_crds::chunk::Chunk;
 use orch_crds::conversion::{self, Converted, check_inline_size};
 use orch_crds::object::ObjectsFormat;
 use orch_crds::pipeline::DeletionPolicy;
-use orch_crds::{PipelineRun, PipelineRunSpec, PipelineSpec, Resource};
+use orch_crds::stage::StageSpec;
+use orch_crds::status::{PinnedPipeline, PipelineRunStatus};
+use orch_crds::{Pipeline, PipelineRun, PipelineRunSpec, PipelineSpec, Resource};
 use serde_json::{Value, json};
 
 use crate::read;
@@ -165,12 +167,42 @@ fn the_stages_of_a_pipeline_are_used() {
     let spec = run(
         json!({"pipelineRef": {"name": "medallion"}, "objects": [{"id": "x"}], "targets": {"stage": "shared"}}),
     );
-    let converted = conversion::run_spec(&spec, Some(&pipeline), &[]).unwrap().spec;
+    let converted = conversion::run_spec(&spec, Some(&pipeline.stages), &[]).unwrap().spec;
     assert_eq!(converted.stages, conversion::pipeline_stages(&pipeline).unwrap());
     assert_eq!(converted.targets, Targets::Stage("shared".to_owned()));
     assert_eq!(converted.undefined_dependencies, UndefinedPolicy::Reject);
     let missing = conversion::run_spec(&spec, None, &[]).unwrap_err();
     assert_eq!(missing[0].to_string(), "spec.pipelineRef: there is no Pipeline `medallion`");
+}
+
+#[test]
+fn a_run_that_has_begun_keeps_the_stages_that_it_found() {
+    let pipeline = |duration: &str| -> Pipeline {
+        let worker =
+            json!({"maxReplicas": 2, "env": [{"name": "A", "value": "b"}], "podTemplate": {"spec": {}}});
+        let stage =
+            json!({"name": "work", "processor": {"simulate": {"duration": duration}}, "worker": worker});
+        serde_json::from_value(json!({
+            "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "Pipeline",
+            "metadata": {"name": "medallion", "generation": 3}, "spec": {"stages": [stage]},
+        }))
+        .unwrap()
+    };
+    let (found, edited) = (pipeline("1s"), pipeline("2s"));
+    let spec = run(json!({"pipelineRef": {"name": "medallion"}, "objects": [{"id": "x"}]}));
+    let mut run = PipelineRun::new("sales", spec);
+    assert_eq!(run.shared_stages(None), None);
+    assert_eq!(run.shared_stages(Some(&edited)), Some(edited.spec.stages.as_slice()));
+    let pinned = PinnedPipeline::of(&found);
+    run.status = Some(PipelineRunStatus { pipeline: Some(pinned.clone()), ..PipelineRunStatus::default() });
+    let kept = run.shared_stages(Some(&edited)).unwrap();
+    let as_found = conversion::pipeline_stages(&found.spec).unwrap();
+    let shared =
+        |stages: &[StageSpec]| conversion::run_spec(&run.spec, Some(stages), &[]).unwrap().spec.stages;
+    assert_eq!(shared(kept), as_found);
+    assert_eq!(pinned.generation, 3);
+    let text = serde_json::to_string(&pinned).unwrap();
+    assert!(!text.contains("env") && !text.contains("podTemplate"), "the pods are the Pipeline's: {text}");
 }
 
 #[test]

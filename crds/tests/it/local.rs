@@ -48,7 +48,7 @@ fn plan_of(run: &PipelineRun) -> Result<(), Vec<Finding>> {
         Chunk { source: "configMap o/o.json".to_owned(), format: from.config_map.format, bytes }
     };
     let chunks: Vec<Chunk> = run.spec.objects_from.iter().flatten().map(chunk).collect();
-    plan(conversion::run_spec(&run.spec, Some(&pipeline.spec), &chunks)?.spec).map(|_| ())
+    plan(conversion::run_spec(&run.spec, Some(&pipeline.spec.stages), &chunks)?.spec).map(|_| ())
 }
 
 #[test]

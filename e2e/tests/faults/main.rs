@@ -7,6 +7,7 @@ mod gone;
 mod judge;
 mod minute;
 mod moved;
+mod paused;
 mod twenty;
 
 use std::path::Path;

@@ -13,6 +13,7 @@ mod external;
 mod garbage;
 mod kills;
 mod lost;
+mod pipelines;
 mod policies;
 mod processors;
 mod runs;

@@ -11,6 +11,7 @@ use kube::runtime::controller::Action;
 use orch_core::engine::Orders;
 use orch_core::id::RunUid;
 use orch_core::plan::RunPlan;
+use orch_crds::status::PinnedPipeline;
 use orch_crds::{Pipeline, PipelineRun};
 use orch_runner::RunSettings;
 use tracing::{debug, info, warn};
@@ -127,7 +128,9 @@ async fn start(
             return Ok(Action::await_change());
         }
     };
-    let facts = Facts::valid(generation, validate::list(&plan.warnings));
+    let pinned = run.status.as_ref().and_then(|status| status.pipeline.clone());
+    let pipeline = pinned.or_else(|| observed.pipeline.as_ref().map(PinnedPipeline::of));
+    let facts = Facts { pipeline, ..Facts::valid(generation, validate::list(&plan.warnings)) };
     let Some(set) = own.or_else(|| of_pipeline(context, observed.pipeline.as_ref())) else {
         return Ok(Action::await_change());
     };
@@ -168,7 +171,8 @@ fn of_pipeline(context: &Context, pipeline: Option<&Pipeline>) -> Option<StageSe
     StageSet::of_pipeline(pipeline?, &context.config.topic_prefix)
 }
 
-/// Keeps the run's start offset in its status, and only then lets the actor have it: recovery folds from there.
+/// Keeps the run's start offset in its status, and the stages of its Pipeline, and only then lets the actor have it:
+/// recovery folds from there, by a plan that is still the same.
 async fn hand_over(
     context: &Arc<Context>,
     run: &Arc<PipelineRun>,
@@ -195,6 +199,7 @@ async fn hand_over(
         plan,
         orders: orders(run),
         start_offset,
+        names_processors: run.spec.pipeline_ref.is_some(),
     });
     context.writers.follow(context, run, handle);
     Ok(Action::requeue(RESYNC))

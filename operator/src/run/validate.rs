@@ -16,8 +16,8 @@ pub(crate) fn validate(run: &PipelineRun, observed: &Observed) -> Result<RunPlan
     if let Some(too_large) = check_inline_size(&run.spec) {
         return Err(vec![too_large]);
     }
-    let pipeline = observed.pipeline.as_ref().map(|pipeline| &pipeline.spec);
-    let converted = run_spec(&run.spec, pipeline, &observed.chunks)?;
+    let shared = run.shared_stages(observed.pipeline.as_ref());
+    let converted = run_spec(&run.spec, shared, &observed.chunks)?;
     let mut plan = plan(converted.spec)?;
     plan.warnings.splice(0..0, converted.warnings);
     Ok(plan)

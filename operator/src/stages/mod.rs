@@ -92,13 +92,7 @@ impl StageSet {
     /// Name and partitions of each stage. Names were checked by the schema; what is none is left out and found by the
     /// check of the run.
     pub(crate) fn stage_topics(&self) -> Vec<(StageName, u16)> {
-        let partitions = |stage: &StageSpec| {
-            let of_workers = stage.worker.as_ref().map_or(4, |worker| worker.max_replicas);
-            stage.partitions.unwrap_or_else(|| u16::try_from(of_workers).unwrap_or(u16::MAX))
-        };
-        self.stages
-            .iter()
-            .filter_map(|stage| Some((StageName::parse(&stage.name).ok()?, partitions(stage))))
-            .collect()
+        let of_stage = |stage: &StageSpec| Some((StageName::parse(&stage.name).ok()?, stage.partitions()));
+        self.stages.iter().filter_map(of_stage).collect()
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn compose(
     let mut status = written.clone();
     status.observed_generation = facts.generation.or(status.observed_generation);
     status.start_offset = facts.start_offset.or(status.start_offset);
+    status.pipeline = facts.pipeline.clone().or(status.pipeline);
     let trouble = seen.and_then(|seen| seen.trouble.as_ref()).filter(|_| !written.phase.is_final());
     let outage = seen.and_then(|seen| seen.outage.as_ref()).filter(|_| !written.phase.is_final());
     let of_exit =

@@ -1,6 +1,7 @@
 //! What the reconcile knows of a run and the Kafka log does not.
 
 use orch_crds::condition::{accepted, graph_valid, types};
+use orch_crds::status::PinnedPipeline;
 
 use super::Condition;
 
@@ -13,6 +14,8 @@ pub(crate) struct Facts {
     pub(crate) refused: bool,
     /// Where the run's records begin.
     pub(crate) start_offset: Option<i64>,
+    /// The Pipeline that it is planned by.
+    pub(crate) pipeline: Option<PinnedPipeline>,
 }
 
 impl Facts {
@@ -41,6 +44,13 @@ impl Facts {
             Condition::new(types::GRAPH_VALID, "True", graph_valid::VALID, warnings),
         ];
         Self { generation, conditions, ..Self::default() }
+    }
+
+    /// The same, and what was known before of where the run began.
+    pub(super) fn after(self, before: &Self) -> Self {
+        let start_offset = self.start_offset.or(before.start_offset);
+        let pipeline = self.pipeline.or_else(|| before.pipeline.clone());
+        Self { start_offset, pipeline, ..self }
     }
 
     /// The same with one condition more.

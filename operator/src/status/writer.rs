@@ -137,8 +137,7 @@ impl Writer {
     fn obey(&mut self, order: Order) -> bool {
         match order {
             Order::Facts(facts, done) => {
-                let start_offset = facts.start_offset.or(self.facts.start_offset);
-                self.facts = Facts { start_offset, ..*facts };
+                self.facts = facts.after(&self.facts);
                 self.waiting.extend(done);
             }
             Order::Follow(set) => {

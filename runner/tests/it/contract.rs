@@ -2,6 +2,7 @@
 
 use orch_core::engine::ObjectPhase;
 use orch_core::spec::{TimeoutsOverride, UndefinedPolicy};
+use orch_runner::RunSettings;
 use serde_json::json;
 
 use super::operator::Operator;
@@ -39,6 +40,33 @@ async fn o1_a_ready_record_says_what_the_contract_says() {
     assert_eq!(ready.value, expected);
     assert!(orch_wire::parse_rfc3339(ready.text("event_datetime")).is_some());
     assert_eq!(ready.reply_topic, Some(world.names.events()));
+}
+
+/// The Pipeline was edited while the run was live, and its stage did the objects by another processor.
+#[tokio::test]
+async fn each_record_of_a_run_whose_stage_may_change_names_its_processor() {
+    let plan = plans::with("a, b", |spec| spec.objects[1].processor = Some(r#"{"exec":{}}"#.to_owned()));
+    let world = World::new(&plan).await;
+    let shared = RunSettings { names_processors: true, ..run("r1", &plan) };
+    let operator = Operator::start(&world, vec![shared, run("r2", &plan)]).await;
+    for run in ["r1", "r2"] {
+        operator.until_count(run, ObjectPhase::Queued, 2).await;
+    }
+    let found = |run: &str, object: &str, processor: serde_json::Value| {
+        (run.to_owned(), object.to_owned(), processor)
+    };
+    let records = world.ready().await.into_iter();
+    let mut named: Vec<_> =
+        records.map(|line| found(line.text("run_uid"), &line.key, line.value["processor"].clone())).collect();
+    named.sort_by_key(|(run, object, _)| (run.clone(), object.clone()));
+    let (of_stage, own) = (json!({"simulate": {}}), json!({"exec": {}}));
+    let expected = [
+        found("r1", "a", of_stage),
+        found("r1", "b", own.clone()),
+        found("r2", "a", json!(null)),
+        found("r2", "b", own),
+    ];
+    assert_eq!(named, expected);
 }
 
 #[tokio::test]

@@ -161,6 +161,7 @@ pub fn run(uid: &str, plan: &Arc<RunPlan>) -> RunSettings {
         plan: plan.clone(),
         orders: Orders::default(),
         start_offset: 0,
+        names_processors: false,
     }
 }
 
