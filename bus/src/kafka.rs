@@ -11,6 +11,7 @@ mod member;
 mod message;
 mod producer;
 mod reader;
+mod sight;
 
 use std::sync::Arc;
 

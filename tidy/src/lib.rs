@@ -1,4 +1,4 @@
-//! Reads the tree, so that the rules in `tests/tidy.rs` can judge it: files, Rust sources and Cargo's manifests.
+//! Reads the tree, so that the rules in `tests/tidy` can judge it: files, Rust sources and Cargo's manifests.
 //!
 //! It knows of Rust only what a rule needs: where comments and texts are, where a function begins and ends, and which
 //! files a module names. A file that rustc accepts is read well enough; nothing is parsed that need not be.

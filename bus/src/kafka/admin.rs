@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
@@ -27,6 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long a probe waits, and the pause before the next one.
 const PROBE: Duration = Duration::from_secs(2);
 const PROBE_AGAIN: Duration = Duration::from_millis(500);
+/// Without a suspicion it is asked this often.
+const PROBE_ANYWAY: Duration = Duration::from_secs(5);
 /// A topic that nearly every cluster has; that it exists does not matter.
 const PROBE_TOPIC: &str = "__consumer_offsets";
 
@@ -50,11 +51,8 @@ impl Core {
     pub(super) fn new(config: KafkaConfig) -> Result<Arc<Self>, BusError> {
         let health = Arc::new(Health::new(config.servers()));
         let settings = config.client();
-        let client = settings.create_with_context(Context(health.clone())).map_err(|e| refused(&e))?;
-        // Nobody polls the log of the admin client: keep it empty.
-        let mut quiet = config.client();
-        quiet.set_log_level(RDKafkaLogLevel::Emerg);
-        let admin = quiet.create().map_err(|e| refused(&e))?;
+        let client = settings.create_with_context(Context::new(&health)).map_err(|e| refused(&e))?;
+        let admin = config.admin().create().map_err(|e| refused(&e))?;
         let core = Arc::new(Self { config, health, client, admin, closed: AtomicBool::new(false) });
         let watched = Arc::downgrade(&core);
         spawn("kafka-probe", move || watch(&watched))?;
@@ -65,20 +63,26 @@ impl Core {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// Asks when there is a suspicion, and serves the error callback.
-    fn probe(&self) {
-        if !self.health.is_suspect() {
+    /// Asks when there is a suspicion, and now and then without one: of a broker that stands still librdkafka says
+    /// nothing for a minute. Serves the callbacks.
+    fn probe(&self, last: &mut Instant) {
+        let client = self.client.client();
+        client.context().sight.restore(client, self.config.servers());
+        let was_suspect = self.health.is_suspect();
+        if !was_suspect && last.elapsed() < PROBE_ANYWAY {
             let _ = self.client.poll(PROBE_AGAIN);
             return;
         }
         let outcome = self.client.fetch_metadata(Some(PROBE_TOPIC), PROBE);
+        *last = Instant::now();
         self.hear();
         match outcome {
             Ok(_) => self.health.answered(),
-            Err(error) => {
+            Err(error) if was_suspect => {
                 self.health.silent(&error);
                 let _ = self.client.poll(PROBE_AGAIN);
             }
+            Err(_) => self.health.suspect(),
         }
     }
 
@@ -283,7 +287,7 @@ impl Core {
         let consumer: BaseConsumer<Context> = self
             .config
             .reader(group)
-            .create_with_context(Context(self.health.clone()))
+            .create_with_context(Context::new(&self.health))
             .map_err(|e| refused(&e))?;
         let mut asked = TopicPartitionList::with_capacity(partitions);
         asked.add_partition_range(topic, 0, partitions as i32 - 1);
@@ -304,8 +308,9 @@ impl Core {
 
 /// Probes until the bus is dropped.
 fn watch(core: &Weak<Core>) {
+    let mut last = Instant::now();
     while let Some(core) = core.upgrade().filter(|core| !core.closed.load(Ordering::Acquire)) {
-        core.probe();
+        core.probe(&mut last);
     }
 }
 

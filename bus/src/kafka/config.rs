@@ -17,6 +17,9 @@ pub const CLIENT_PROPERTIES: &str = "client.properties";
 const PEM_FILES: [(&str, &str); 3] =
     [("ca.crt", "ssl.ca.pem"), ("tls.crt", "ssl.certificate.pem"), ("tls.key", "ssl.key.pem")];
 
+/// In every client that somebody polls: see `sight`.
+const SEEN: [(&str, &str); 1] = [("statistics.interval.ms", "2000")];
+
 /// Ours in every client.
 const COMMON: [(&str, &str); 9] = [
     ("allow.auto.create.topics", "false"),
@@ -210,24 +213,31 @@ impl KafkaConfig {
     /// A client that asks about topics.
     pub(super) fn client(&self) -> ClientConfig {
         // A listener that wants TLS or a login just closes the connection: this client is asked to say so.
-        let mut config = self.with(&[&COMMON, &[("log.connection.close", "true")]]);
+        let mut config = self.with(&[&COMMON, &SEEN, &[("log.connection.close", "true")]]);
         config.set_log_level(RDKafkaLogLevel::Info);
         config
     }
 
+    /// A client that nobody polls. It asks about no topic, and so keeps its brokers.
+    pub(super) fn admin(&self) -> ClientConfig {
+        let mut config = self.with(&[&COMMON]);
+        config.set_log_level(RDKafkaLogLevel::Emerg);
+        config
+    }
+
     pub(super) fn producer(&self) -> ClientConfig {
-        self.with(&[&COMMON, &PRODUCER])
+        self.with(&[&COMMON, &SEEN, &PRODUCER])
     }
 
     /// A consumer by `assign`. librdkafka wants a group's name for it all the same; nothing is committed.
     pub(super) fn reader(&self, group: &str) -> ClientConfig {
-        let mut config = self.with(&[&COMMON, &CONSUMER, &READER]);
+        let mut config = self.with(&[&COMMON, &SEEN, &CONSUMER, &READER]);
         config.set("group.id", group);
         config
     }
 
     pub(super) fn member(&self, group: &str) -> ClientConfig {
-        let mut config = self.with(&[&COMMON, &CONSUMER, &MEMBER]);
+        let mut config = self.with(&[&COMMON, &SEEN, &CONSUMER, &MEMBER]);
         config.set("group.id", group);
         if let Some(place) = &self.place {
             config.set("group.instance.id", place);

@@ -7,7 +7,9 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
 
+use super::sight::Sight;
 use crate::BusError;
 
 /// How the connection is, for all clients of a bus: they share servers and login.
@@ -57,6 +59,11 @@ impl Health {
                 format!("{said}, before its first answer: security.protocol may not be the listener's");
             self.heard(&KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), &reason);
         }
+    }
+
+    /// A probe was not answered; the next one decides.
+    pub(super) fn suspect(&self) {
+        self.state().suspect = true;
     }
 
     pub(super) fn is_suspect(&self) -> bool {
@@ -139,18 +146,30 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     tracing::debug!(?level, facility, message, "librdkafka");
 }
 
-/// The context of clients that need nothing but health.
-#[derive(Clone)]
-pub(super) struct Context(pub(super) Arc<Health>);
+/// The context of clients that need nothing else.
+pub(super) struct Context {
+    health: Arc<Health>,
+    pub(super) sight: Sight,
+}
+
+impl Context {
+    pub(super) fn new(health: &Arc<Health>) -> Self {
+        Self { health: health.clone(), sight: Sight::default() }
+    }
+}
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.heard(&error, reason);
+        self.health.heard(&error, reason);
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.overheard(facility, message);
+        self.health.overheard(facility, message);
         log(level, facility, message);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.sight.look(&statistics);
     }
 }
 

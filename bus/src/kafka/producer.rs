@@ -13,6 +13,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::statistics::Statistics;
 use rdkafka::{ClientContext, Message as _};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -21,6 +22,7 @@ use super::admin::{Core, spawn};
 use super::config::refused;
 use super::context::{Health, log};
 use super::lanes::{Handed, Landed, Lanes};
+use super::sight::Sight;
 use crate::{BusError, Outgoing, Producer, Undelivered};
 
 /// Acknowledgements are gathered this long, while any are expected. The thread sleeps meanwhile: `poll` with a timeout
@@ -63,6 +65,7 @@ struct Queue {
 /// What the delivery callback noted since the last look.
 struct Deliveries {
     health: Arc<Health>,
+    sight: Sight,
     noted: Mutex<Noted>,
 }
 
@@ -80,6 +83,10 @@ impl ClientContext for Deliveries {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.sight.look(&statistics);
     }
 }
 
@@ -126,7 +133,8 @@ impl Deliveries {
 }
 
 fn client(core: &Core) -> Result<Arc<Client>, BusError> {
-    let deliveries = Deliveries { health: core.health.clone(), noted: Mutex::default() };
+    let deliveries =
+        Deliveries { health: core.health.clone(), sight: Sight::default(), noted: Mutex::default() };
     let client = core.config.producer().create_with_context(deliveries).map_err(|e| refused(&e))?;
     Ok(Arc::new(client))
 }
@@ -244,6 +252,7 @@ impl Shared {
         let mut last_answer = Instant::now();
         while !self.stop.load(Ordering::Acquire) {
             let client = self.wait_for_work();
+            client.context().sight.restore(client.client(), self.core.config.servers());
             let open = self.open.load(Ordering::Acquire) > 0;
             client.context().gather(&client);
             let answered = self.hand_on(&client);

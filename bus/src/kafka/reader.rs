@@ -39,7 +39,7 @@ pub(super) fn open(
     // A group that whoever may read the topic may most likely name as well; nothing is committed to it.
     let settings = core.config.reader(&topic);
     let consumer: BaseConsumer<Context> =
-        settings.create_with_context(Context(core.health.clone())).map_err(|e| refused(&e))?;
+        settings.create_with_context(Context::new(&core.health)).map_err(|e| refused(&e))?;
     let mut assignment = TopicPartitionList::new();
     let assigned = assignment
         .add_partition_offset(&topic, partition, Offset::Offset(offset.max(0)))
@@ -93,6 +93,8 @@ impl Thread {
 
     /// What is there, at most [`BATCH`].
     fn poll(&mut self) -> Result<Vec<Message>, BusError> {
+        let (client, servers) = (self.consumer.client(), self.core.config.servers());
+        client.context().sight.restore(client, servers);
         let mut batch = Vec::new();
         let mut wait = POLL;
         while batch.len() < BATCH {

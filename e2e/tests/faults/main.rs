@@ -11,11 +11,12 @@ mod paused;
 mod twenty;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use orch_e2e::api::until;
+use orch_crds::status::PipelineRunStatus;
+use orch_e2e::api::{condition, until};
 use orch_e2e::executions::{self, processor};
-use orch_e2e::setup::LIMIT;
+use orch_e2e::setup::{LIMIT, Setup};
 use serde_json::{Value, json};
 
 /// Names of the run, its ConfigMap, its key: those of every test here.
@@ -33,6 +34,24 @@ fn manifest(log: &Path, work: Duration) -> Value {
             "objectsFrom": [{"configMap": {"name": "objects", "key": "objects.json"}}],
         },
     })
+}
+
+/// Whether the run says that Kafka is away.
+fn is_stalled(status: &PipelineRunStatus) -> bool {
+    let of = |type_| condition(status, type_).map(|(value, reason, _)| (value, reason));
+    of("TopicsReady") == Some(("False", "KafkaUnreachable"))
+        && of("Stalled") == Some(("True", "KafkaUnreachable"))
+}
+
+/// Until the deadline the run says that Kafka is away, and counts nothing that Kafka does not have.
+async fn stays_stalled(setup: &Setup, deadline: Instant) {
+    let loaded = setup.get(RUN).await.status.unwrap().counts.loaded;
+    while Instant::now() < deadline {
+        let status = setup.get(RUN).await.status.unwrap();
+        assert!(is_stalled(&status), "{:#?}", status.conditions);
+        assert_eq!(status.counts.loaded, loaded, "nothing is counted that Kafka does not have");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Waits until so many executions have ended.

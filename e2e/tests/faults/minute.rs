@@ -9,17 +9,11 @@ use orch_e2e::executions::{self, times};
 use orch_e2e::graphs::{layered, objects_json};
 use orch_e2e::setup::Setup;
 
-use crate::{RUN, manifest, until_ended};
+use crate::{RUN, is_stalled, manifest, stays_stalled, until_ended};
 
 const AWAY: Duration = Duration::from_mins(1);
 /// Within this the run says that Kafka is away.
 const SAID: Duration = Duration::from_secs(15);
-
-fn is_stalled(status: &PipelineRunStatus) -> bool {
-    let of = |type_| condition(status, type_).map(|(value, reason, _)| (value, reason));
-    of("TopicsReady") == Some(("False", "KafkaUnreachable"))
-        && of("Stalled") == Some(("True", "KafkaUnreachable"))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minute_without_kafka_is_said_and_costs_nothing_but_time() {
@@ -39,13 +33,7 @@ async fn a_minute_without_kafka_is_said_and_costs_nothing_but_time() {
     let (_, _, message) = condition(&status, "TopicsReady").unwrap();
     assert!(message.contains(&broker.bootstrap()), "{message}");
     let loaded = status.counts.loaded;
-    let deadline = gone + AWAY;
-    while Instant::now() < deadline {
-        let status = setup.get(RUN).await.status.unwrap();
-        assert!(is_stalled(&status), "{:#?}", status.conditions);
-        assert_eq!(status.counts.loaded, loaded, "nothing is counted that Kafka does not have");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+    stays_stalled(&setup, gone + AWAY).await;
     broker.start();
     let is_back = |status: &PipelineRunStatus| !is_stalled(status) && status.counts.loaded > loaded;
     setup.until(RUN, "on its way again", is_back).await;

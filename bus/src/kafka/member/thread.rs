@@ -10,6 +10,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::groups::GroupInfo;
+use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -18,6 +19,7 @@ use super::super::admin::Core;
 use super::super::config::refused;
 use super::super::context::{Health, is_unknown_topic, log};
 use super::super::message::Copier;
+use super::super::sight::Sight;
 use super::Shared;
 use super::committer::Committer;
 use crate::{BusError, Committed};
@@ -50,6 +52,7 @@ enum Rebalance {
 /// Receives the callbacks; all of them come on the thread that polls.
 struct GroupContext {
     health: Arc<Health>,
+    sight: Sight,
     /// The protocol's steps that the thread has not looked at yet.
     asked: Mutex<VecDeque<Rebalance>>,
     /// The consumer is being closed: answer the protocol at once.
@@ -69,6 +72,10 @@ impl ClientContext for GroupContext {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.sight.look(&statistics);
     }
 }
 
@@ -125,7 +132,8 @@ impl Thread {
         topic: String,
     ) -> Result<Self, BusError> {
         let (health, asked) = (core.health.clone(), Mutex::default());
-        let context = GroupContext { health, asked, closing: AtomicBool::new(false) };
+        let (sight, closing) = (Sight::default(), AtomicBool::new(false));
+        let context = GroupContext { health, sight, asked, closing };
         let consumer: BaseConsumer<GroupContext> =
             core.config.member(group).create_with_context(context).map_err(|e| refused(&e))?;
         consumer.subscribe(&[&topic]).map_err(|error| core.health.explain(&error, &topic))?;
@@ -172,6 +180,8 @@ impl Thread {
 
     /// Reads what is there, at most [`BATCH`], and serves the callbacks.
     fn poll(&mut self, mut wait: Duration) -> Result<(), BusError> {
+        let (client, servers) = (self.consumer.client(), self.core.config.servers());
+        client.context().sight.restore(client, servers);
         let mut records = Vec::new();
         while records.len() < BATCH {
             match self.consumer.poll(wait) {
