@@ -1,7 +1,7 @@
 //! Connections to Kafka: the operator's own, and those that Secrets name. One client set a connection.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -17,13 +17,20 @@ pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// All connections of this process.
 pub(crate) struct Connections {
-    own: Files,
+    own: Own,
     buses: Mutex<HashMap<Files, Arc<dyn Bus>>>,
 }
 
-impl Connections {
-    /// Reads the operator's own connection. `bootstrap` overrides what the folder says, and may stand alone.
-    pub(crate) fn new(folder: &Path, bootstrap: Option<&str>) -> Result<Self, BusError> {
+/// Where the operator's own connection stands.
+struct Own {
+    folder: PathBuf,
+    bootstrap: Option<String>,
+}
+
+impl Own {
+    /// What stands there now: a Secret that is mounted changes when its password does.
+    fn read(&self) -> Result<Files, BusError> {
+        let Self { folder, bootstrap } = self;
         let mut own: Files = KEYS
             .iter()
             .filter_map(|key| Some(((*key).to_owned(), std::fs::read(folder.join(key)).ok()?)))
@@ -45,19 +52,29 @@ impl Connections {
             );
             return Err(BusError::Config(problem));
         }
+        Ok(own)
+    }
+}
+
+impl Connections {
+    /// `folder` holds the operator's own connection; `bootstrap` overrides what it says, and may stand alone.
+    pub(crate) fn new(folder: &Path, bootstrap: Option<&str>) -> Result<Self, BusError> {
+        let own = Own { folder: folder.to_owned(), bootstrap: bootstrap.map(str::to_owned) };
+        own.read()?;
         Ok(Self { own, buses: Mutex::default() })
     }
 
     /// The operator's own connection, as workers get it.
-    pub(crate) fn own(&self) -> &Files {
-        &self.own
+    pub(crate) fn own(&self) -> Result<Files, BusError> {
+        self.own.read()
     }
 
     /// The bus behind a connection: the same one for the same contents.
     pub(crate) fn bus(&self, files: &Files) -> Result<Arc<dyn Bus>, BusError> {
         let mut buses = self.buses.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody uses these any more: a Secret says something else by now, and the clients would try the old for ever.
-        buses.retain(|files, bus| *files == self.own || Arc::strong_count(bus) > 1);
+        let own = self.own().unwrap_or_default();
+        buses.retain(|files, bus| *files == own || Arc::strong_count(bus) > 1);
         if let Some(bus) = buses.get(files) {
             return Ok(bus.clone());
         }
@@ -70,7 +87,7 @@ impl Connections {
 
     /// The trouble of the operator's own connection, for readiness.
     pub(crate) fn own_trouble(&self) -> Option<String> {
-        match self.bus(&self.own) {
+        match self.own().and_then(|own| self.bus(&own)) {
             Ok(bus) => bus.trouble(),
             Err(error) => Some(error.to_string()),
         }

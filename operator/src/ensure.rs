@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
 use orch_bus::{Bus, BusError};
 use orch_core::id::Epoch;
+use orch_crds::PipelineRun;
 use orch_runner::{Notice, Outlets};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -47,8 +50,7 @@ pub(crate) async fn ensure(
     known_epoch: Epoch,
 ) -> Result<Result<Ensured, NotEnsured>, Error> {
     let refused = |error: &BusError| NotEnsured::Topics(Condition::of_bus(error, set.secret.as_deref()));
-    let own = context.connections.own();
-    let files = match kafka(&context.client, &set.namespace, set.secret.as_deref(), own).await? {
+    let files = match kafka(&context.client, &context.connections, &set).await? {
         Ok(files) => files,
         Err(missing) => return Ok(Err(NotEnsured::Missing(missing))),
     };
@@ -65,6 +67,14 @@ pub(crate) async fn ensure(
         replication_factor: context.config.replication_factor,
         min_insync_replicas: context.config.min_insync_replicas,
     };
+    let lost = match has_no_log(&*bus, &set).await {
+        Ok(false) => Vec::new(),
+        Ok(true) => begun_in(&context.client, &set).await?,
+        Err(error) => return Ok(Err(refused(&error))),
+    };
+    if !lost.is_empty() {
+        return Ok(Err(NotEnsured::Topics(Condition::of_lost_log(&set.names.events(), &lost))));
+    }
     match check_topics(&*bus, &set, defaults).await {
         Ok(mismatches) if mismatches.is_empty() => {}
         Ok(mismatches) => return Ok(Err(NotEnsured::Topics(Condition::of_mismatches(&mismatches)))),
@@ -76,6 +86,31 @@ pub(crate) async fn ensure(
         Err(NotDriven::Bus(error)) => Err(refused(&error)),
         Err(NotDriven::Yielded(epoch)) => Err(NotEnsured::Yielded(epoch)),
     })
+}
+
+/// Whether the topic with all that happened is still to be made for a Pipeline. An inline run knows by itself whether it
+/// had one.
+async fn has_no_log(bus: &dyn Bus, set: &StageSet) -> Result<bool, BusError> {
+    if set.inline || !set.create_topics {
+        return Ok(false);
+    }
+    match bus.bounds(&set.names.events()).await {
+        Ok(_) => Ok(false),
+        Err(BusError::UnknownTopic(_)) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Live runs of a Pipeline that have begun.
+async fn begun_in(client: &Client, set: &StageSet) -> Result<Vec<String>, kube::Error> {
+    let runs: Api<PipelineRun> = Api::namespaced(client.clone(), &set.namespace);
+    let has_begun = |run: &PipelineRun| {
+        let is_of = run.spec.pipeline_ref.as_ref().is_some_and(|of| of.name == set.owner.name);
+        let status = run.status.as_ref();
+        is_of && status.is_some_and(|status| status.start_time.is_some() && status.completion_time.is_none())
+    };
+    let all = runs.list(&ListParams::default()).await?.items;
+    Ok(all.iter().filter(|run| has_begun(run)).map(ResourceExt::name_any).collect())
 }
 
 fn drive(

@@ -72,7 +72,7 @@ pub(crate) async fn remove(
     if !delete_workers(client, set).await? && !late {
         return Ok(Left::Workers);
     }
-    let files = match kafka(client, &set.namespace, set.secret.as_deref(), connections.own()).await? {
+    let files = match kafka(client, connections, set).await? {
         Ok(files) => files,
         Err(missing) => return Ok(Left::Topics(missing.message)),
     };

@@ -82,6 +82,38 @@ async fn topics_that_are_deleted_in_mid_run_are_all_named() {
     setup.kubelet.stop();
 }
 
+/// The topics of a Pipeline were made anew, and its live runs began from nothing: what was done was done again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_whose_log_is_gone_waits_until_its_runs_are_deleted() {
+    let setup = Setup::new("nolog").await;
+    let _operator = setup.operator("operator");
+    setup
+        .pipeline("medallion", &json!([{"name": "work", "processor": {"simulate": {"duration": "1h"}}}]))
+        .await;
+    let run = |name: &str| {
+        format!(
+            "{{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {{name: {name}}}, \
+              spec: {{pipelineRef: {{name: medallion}}, objects: [{{id: a}}]}}}}"
+        )
+    };
+    setup.create(&run("bereft")).await;
+    setup.until("bereft", "running", |status| status.counts.running == 1).await;
+    for name in topics(&setup.bootstrap, "nolog.") {
+        delete(&setup.bootstrap, &name).await;
+    }
+    let names_the_run = |status: &PipelineRunStatus| {
+        condition(status, "TopicsReady").is_some_and(|(_, reason, message)| {
+            reason == "TopicNotFound" && message.contains("what bereft had done")
+        })
+    };
+    setup.until("bereft", "without its log", names_the_run).await;
+    assert_eq!(topics(&setup.bootstrap, "nolog."), Vec::<String>::new());
+    delete_run(&setup.client, &setup.namespace, "bereft", LIMIT).await;
+    setup.create(&run("next")).await;
+    setup.until("next", "running in new topics", |status| status.counts.running == 1).await;
+    setup.kubelet.stop();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_with_other_settings_is_named_until_it_is_right() {
     let setup = Setup::new("mismatch").await;

@@ -103,8 +103,7 @@ async fn has_new_connection(context: &Context, handle: &SetHandle) -> Result<boo
     if handle.outage().borrow().is_none() {
         return Ok(false);
     }
-    let (set, own) = (&handle.set, context.connections.own());
-    let files = kafka(&context.client, &set.namespace, set.secret.as_deref(), own).await?;
+    let files = kafka(&context.client, &context.connections, &handle.set).await?;
     Ok(files.is_ok_and(|files| !handle.uses(&files)))
 }
 

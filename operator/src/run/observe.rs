@@ -8,7 +8,8 @@ use orch_crds::chunk::Chunk;
 use orch_crds::condition::accepted;
 use orch_crds::{Pipeline, PipelineRun};
 
-use crate::connection::{self, Files};
+use crate::connection::{self, Connections, Files};
+use crate::stages::StageSet;
 
 /// What a run names, as it was found.
 pub(crate) struct Observed {
@@ -67,20 +68,21 @@ pub(crate) async fn observe(
 /// The connection that a set of stages uses: its Secret's, else the operator's own.
 pub(crate) async fn kafka(
     client: &Client,
-    namespace: &str,
-    secret: Option<&str>,
-    own: &Files,
+    connections: &Connections,
+    set: &StageSet,
 ) -> Result<Result<Files, Missing>, kube::Error> {
-    let Some(name) = secret else { return Ok(Ok(own.clone())) };
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let invalid = |message| Missing { reason: accepted::SECRET_INVALID, message };
+    let Some(name) = &set.secret else {
+        return Ok(connections.own().map_err(|error| invalid(error.to_string())));
+    };
+    let api: Api<Secret> = Api::namespaced(client.clone(), &set.namespace);
     Ok(match api.get_opt(name).await? {
         None => Err(Missing {
             reason: accepted::SECRET_NOT_FOUND,
             message: format!("the Secret `{name}` does not exist in this namespace"),
         }),
-        Some(secret) => connection::from_secret(&secret).map_err(|problem| Missing {
-            reason: accepted::SECRET_INVALID,
-            message: format!("`{name}`: {problem}"),
-        }),
+        Some(secret) => {
+            connection::from_secret(&secret).map_err(|problem| invalid(format!("`{name}`: {problem}")))
+        }
     })
 }

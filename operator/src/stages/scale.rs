@@ -68,6 +68,12 @@ impl Scaler {
         (self.current, Some(due))
     }
 
+    /// Fewer would do, but so many have something in hand, and stay. Returns the replicas to ask for.
+    pub(crate) fn hold(&mut self, busy: u32) -> u32 {
+        self.current = self.current.max(busy);
+        self.current
+    }
+
     /// Takes over from what the Deployment says: after a restart of the operator nothing is torn down at once.
     pub(crate) fn resume(&mut self, replicas: u32) {
         self.current = self.current.max(replicas);
@@ -114,6 +120,21 @@ mod tests {
         let mut scaler = Scaler::default();
         scaler.replicas(live(32), &POLICY, now);
         assert_eq!(scaler.replicas(Need::Over, &POLICY, now), (0, None));
+    }
+
+    /// Four workers with one long object each were made one, and three of them were killed at their work.
+    #[test]
+    fn workers_with_something_in_hand_stay() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut scaler = Scaler::default();
+        scaler.replicas(live(32), &POLICY, at(0));
+        scaler.replicas(live(3), &POLICY, at(1));
+        assert_eq!(scaler.replicas(live(3), &POLICY, at(61)).0, 1);
+        assert_eq!(scaler.hold(3), 3);
+        assert_eq!(scaler.replicas(live(3), &POLICY, at(62)), (3, Some(at(122))));
+        assert_eq!(scaler.replicas(live(3), &POLICY, at(122)).0, 1);
+        assert_eq!(scaler.hold(0), 1, "they have ended");
     }
 
     #[test]

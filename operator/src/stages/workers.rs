@@ -1,5 +1,6 @@
 //! The workers of a set of stages: one task applies their Deployments, scales them by demand and watches over them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -79,6 +80,8 @@ struct StageWorkers {
     scaler: Scaler,
     /// Replicas that the Deployment was asked for last; `None`: it is not there.
     applied: Option<u32>,
+    /// It was in the list with which a watch begins.
+    is_listed: bool,
     unready_since: Option<Instant>,
 }
 
@@ -107,6 +110,7 @@ impl Keeper {
             deployment: deployment.clone(),
             scaler: Scaler::default(),
             applied: None,
+            is_listed: false,
             unready_since: None,
         };
         let stages: Vec<_> = prepared.deployments.iter().map(of_stage).collect();
@@ -180,12 +184,18 @@ impl Keeper {
                 None if self.set.inline && !live => Need::Over,
                 None => Need::Idle,
             };
-            let (replicas, look) = of.scaler.replicas(need, &of.policy, now);
+            let (mut replicas, look) = of.scaler.replicas(need, &of.policy, now);
             wake = look.map_or(wake, |look| look.min(wake));
+            let mut busy = BTreeMap::new();
+            if let Some(before) = of.applied.filter(|before| (1..*before).contains(&replicas)) {
+                busy = self.hands.of(&of.stage).await;
+                replicas = of.scaler.hold(before.min(busy.len() as u32));
+                wake = wake.min(now + RETRY);
+            }
             if of.applied == Some(replicas) {
                 continue;
             }
-            match of.ask_for(replicas, &self.client, &self.set, &self.hands).await {
+            match of.ask_for(replicas, &busy, &self.client, &self.set).await {
                 Ok(true) => {
                     self.state.stages.entry(of.stage.clone()).or_default().wanted = replicas;
                     self.state.refused = None;
@@ -214,24 +224,36 @@ impl Keeper {
     ) {
         match events.next().await {
             Some(Ok(watcher::Event::Apply(seen) | watcher::Event::InitApply(seen))) => {
-                let Some(stage) = self.by_name(&seen.name_any()).map(|of| of.stage.clone()) else { return };
+                let Some(of) = self.by_name(&seen.name_any()) else { return };
+                of.is_listed = true;
+                // Also what somebody else made of it: then it is asked for again.
+                of.applied = of.applied.and(seen.spec.replicas).map(|replicas| replicas.max(0) as u32);
+                let stage = of.stage.clone();
                 let ready = seen.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
                 self.state.stages.entry(stage).or_default().ready = ready.max(0) as u32;
             }
-            Some(Ok(watcher::Event::Delete(gone))) => {
-                let Some(of) = self.by_name(&gone.name_any()) else { return };
-                of.applied = None;
-                let stage = of.stage.clone();
-                info!(set = %self.set.name, %stage, "a Deployment was deleted");
-                self.state.stages.entry(stage).or_default().ready = 0;
+            Some(Ok(watcher::Event::Delete(gone))) => self.is_gone(&gone.name_any()),
+            // The watch begins, or begins anew: what went while there was none is not in its list.
+            Some(Ok(watcher::Event::Init)) => self.stages.iter_mut().for_each(|of| of.is_listed = false),
+            Some(Ok(watcher::Event::InitDone)) => {
+                let unlisted = self.stages.iter().filter(|of| !of.is_listed);
+                let names: BTreeSet<String> = unlisted.map(|of| of.deployment.name_any()).collect();
+                names.iter().for_each(|name| self.is_gone(name));
             }
-            Some(Ok(watcher::Event::Init | watcher::Event::InitDone)) => {}
             Some(Err(error)) => {
                 debug!(%error, "watching Deployments");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             None => std::future::pending().await,
         }
+    }
+
+    fn is_gone(&mut self, name: &str) {
+        let Some(of) = self.by_name(name) else { return };
+        of.applied = None;
+        let stage = of.stage.clone();
+        info!(set = %self.set.name, %stage, "a Deployment was deleted");
+        self.state.stages.entry(stage).or_default().ready = 0;
     }
 
     /// Finds out why pods do not become ready; says when to look again.
@@ -261,19 +283,20 @@ impl Keeper {
 }
 
 impl StageWorkers {
-    /// Brings the Deployment to so many replicas. False: it has been deleted, and so is its owner about to be.
+    /// Brings the Deployment to so many replicas; those that are `busy` go last. False: it has been deleted, and so is
+    /// its owner about to be.
     async fn ask_for(
         &mut self,
         replicas: u32,
+        busy: &BTreeMap<String, u32>,
         client: &Client,
         set: &StageSet,
-        hands: &Hands,
     ) -> Result<bool, kube::Error> {
         let Self { stage, applied, .. } = self;
         match applied {
             None if !owner::stays(client, set).await? => return Ok(false),
             Some(before) if (1..*before).contains(&replicas) => {
-                spare_the_busy(client, set, stage, &hands.of(stage).await).await;
+                spare_the_busy(client, set, stage, busy).await;
             }
             None | Some(_) => {}
         }

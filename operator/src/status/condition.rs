@@ -76,6 +76,16 @@ impl Condition {
         Self::new(types::TOPICS_READY, "False", topics_ready::TOPIC_MISMATCH, lines.join("; "))
     }
 
+    /// The topic with all that happened is gone, and live runs had begun in it: nobody makes it anew behind their back.
+    pub(crate) fn of_lost_log(topic: &str, runs: &[String]) -> Self {
+        let message = format!(
+            "topic `{topic}` does not exist, and with it what {} had done is lost; the topic is made again when {} deleted",
+            runs.join(", "),
+            if runs.len() == 1 { "the run is" } else { "these runs are" },
+        );
+        Self::new(types::TOPICS_READY, "False", topics_ready::TOPIC_NOT_FOUND, message)
+    }
+
     /// What the end of an actor says of the topics: that of one who was stopped or superseded says nothing.
     pub(crate) fn of_exit(exit: &Exit, secret: Option<&str>) -> Option<Self> {
         match exit {
