@@ -212,10 +212,21 @@ impl Reader {
         };
         let place =
             [place, fault.path()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
-        let wants_text = fault.problem.ends_with("expected a string");
-        let is_number = fault.problem.starts_with("invalid type: integer");
-        let remedy = if wants_text && is_number { "put it into quotes" } else { "" };
+        let remedy = remedy(&fault.problem);
         self.findings.push(Finding::new(FindingKind::Malformed, place, &fault.problem, remedy));
+    }
+}
+
+/// What to do about the slips that are made most often.
+fn remedy(problem: &str) -> &'static str {
+    let is_number =
+        problem.starts_with("invalid type: integer") || problem.starts_with("invalid type: float");
+    if is_number && problem.ends_with("expected a string") {
+        "put it into quotes"
+    } else if problem.starts_with("found character that cannot start any token") {
+        "YAML is indented by spaces, not by tabs; a text that begins with a sign belongs into quotes"
+    } else {
+        ""
     }
 }
 

@@ -59,7 +59,9 @@ impl Manifest {
                         it, or name the folder that `orch convert -o` wrote";
             CliError::usage(format!("`{file}`: {missing}"), hint)
         })?;
-        if let (Some(reference), None) = (&self.run.spec.pipeline_ref, &self.pipeline) {
+        // A run that has stages as well is told that below.
+        let reference = self.run.spec.pipeline_ref.as_ref().filter(|_| self.run.spec.stages.is_none());
+        if let (Some(reference), None) = (reference, &self.pipeline) {
             let problem =
                 format!("`{file}` does not hold the Pipeline `{}` that its run names", reference.name);
             return Err(CliError::usage(problem, "put both into one file, separated by a line `---`"));

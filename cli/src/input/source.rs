@@ -71,7 +71,11 @@ fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
         return Ok(raw);
     }
     let mut plain = Vec::with_capacity(raw.len() * 4);
-    MultiGzDecoder::new(raw.as_slice()).take(MAX_BYTES + 1).read_to_end(&mut plain).map_err(unreadable)?;
+    let unpacked = MultiGzDecoder::new(raw.as_slice()).take(MAX_BYTES + 1).read_to_end(&mut plain);
+    if let Err(error) = unpacked {
+        let problem = format!("`{}` begins like gzip and cannot be decompressed: {error}", path.display());
+        return Err(CliError::usage(problem, "the file may be cut off: write it again"));
+    }
     if plain.len() as u64 > MAX_BYTES {
         let problem = format!("`{}` is larger than {} GiB when unpacked", path.display(), MAX_BYTES >> 30);
         return Err(CliError::usage(problem, "split it"));

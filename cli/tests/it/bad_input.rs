@@ -314,3 +314,26 @@ fn a_resource_that_is_not_utf8_names_the_line() {
         said.all()
     );
 }
+
+#[test]
+fn common_slips_have_a_remedy() {
+    let stages = "stages: [{name: a, processor: {simulate: {}}}]";
+    for (spec, problem, remedy) in [
+        (format!("\n\t{stages}"), "line 5, column 1: ", "hint: YAML is indented by spaces, not by tabs"),
+        (format!(" {{{stages}, objects: [], timeout: 1.5}}"), "spec.timeout: ", "hint: put it into quotes"),
+        (format!(" {{{stages}, objects: [], pipelineRef: {{name: p}}}}"), "either stages or pipelineRef", ""),
+    ] {
+        let said =
+            orch_on("validate", "slip.yaml", &format!("{HEAD}metadata: {{name: x}}\nspec:{spec}\n"), &[]);
+        assert!(
+            said.status == 2 && said.err.contains(problem) && said.err.contains(remedy),
+            "{}",
+            said.all()
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cut.json.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
+    let said = crate::program::orch_in(folder.path(), &["validate", "cut.json.gz"]);
+    let remedy = "hint: the file may be cut off: write it again";
+    assert!(said.status == 2 && said.err.contains(remedy), "{}", said.all());
+}
