@@ -75,7 +75,9 @@ async fn a_new_password_of_the_operator_itself_needs_no_restart() {
     let folder = setup.folder.path().join("kafka");
     std::fs::create_dir(&folder).unwrap();
     let write = |files: &Files| {
-        files.iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).unwrap());
+        for (name, bytes) in files {
+            std::fs::write(folder.join(name), bytes).unwrap();
+        }
     };
     write(&with_wrong_password(right.clone()));
     let properties = String::from_utf8(right["client.properties"].clone()).unwrap();

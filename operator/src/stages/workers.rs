@@ -238,7 +238,9 @@ impl Keeper {
             Some(Ok(watcher::Event::InitDone)) => {
                 let unlisted = self.stages.iter().filter(|of| !of.is_listed);
                 let names: BTreeSet<String> = unlisted.map(|of| of.deployment.name_any()).collect();
-                names.iter().for_each(|name| self.is_gone(name));
+                for name in &names {
+                    self.is_gone(name);
+                }
             }
             Some(Err(error)) => {
                 debug!(%error, "watching Deployments");
