@@ -1,5 +1,6 @@
 //! The API server: client, namespaces, and waits that name what they last saw.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
@@ -7,10 +8,12 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, Resource};
 use orch_crds::PipelineRun;
 use orch_crds::status::PipelineRunStatus;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 /// A variable that the test target sets.
@@ -92,10 +95,19 @@ pub async fn wait_for_end(client: &Client, namespace: &str, name: &str, limit: D
     wait_for(client, namespace, name, ("over", limit), |status| status.phase.is_final()).await
 }
 
-/// Deletes a run and waits until it is gone.
+/// Deletes a run, and waits until it is gone.
 pub async fn delete_run(client: &Client, namespace: &str, name: &str, limit: Duration) {
-    let api: Api<PipelineRun> = Api::namespaced(client.clone(), namespace);
-    let uid = api.get(name).await.unwrap().metadata.uid.unwrap();
+    delete::<PipelineRun>(client, namespace, name, limit).await;
+}
+
+/// Deletes a resource, and waits until it is gone.
+pub async fn delete<K>(client: &Client, namespace: &str, name: &str, limit: Duration)
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let uid = api.get(name).await.unwrap().meta().uid.clone().unwrap();
     api.delete(name, &DeleteParams::background()).await.unwrap();
     let gone = kube::runtime::wait::await_condition(api, name, kube::runtime::conditions::is_deleted(&uid));
     tokio::time::timeout(limit, gone)

@@ -67,13 +67,16 @@ pub(crate) async fn ensure(
         replication_factor: context.config.replication_factor,
         min_insync_replicas: context.config.min_insync_replicas,
     };
-    let lost = match has_no_log(&*bus, &set).await {
-        Ok(false) => Vec::new(),
-        Ok(true) => begun_in(&context.client, &set).await?,
+    match has_no_log(&*bus, &set).await {
+        Ok(false) => {}
+        Ok(true) => {
+            let begun = begun_in(&context.client, &set).await?;
+            if known_epoch > 0 || !begun.is_empty() {
+                let lost = Condition::of_lost_log(&set.names.events(), &set.owner.name, &begun);
+                return Ok(Err(NotEnsured::Topics(lost)));
+            }
+        }
         Err(error) => return Ok(Err(refused(&error))),
-    };
-    if !lost.is_empty() {
-        return Ok(Err(NotEnsured::Topics(Condition::of_lost_log(&set.names.events(), &lost))));
     }
     match check_topics(&*bus, &set, defaults).await {
         Ok(mismatches) if mismatches.is_empty() => {}

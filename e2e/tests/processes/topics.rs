@@ -1,10 +1,11 @@
 //! Topics that are not there, or not as they should be.
 
+use orch_crds::Pipeline;
 use orch_crds::status::{PipelineRunStatus, RunPhase};
-use orch_e2e::api::{condition, delete_run};
+use orch_e2e::api::{condition, delete, delete_run};
 use orch_e2e::history::topics;
 use orch_e2e::setup::{LIMIT, Setup};
-use orch_e2e::topics::{create, create_ready, delete};
+use orch_e2e::topics::{self as kafka_topics, create, create_ready};
 use serde_json::json;
 
 /// The names between backticks.
@@ -42,7 +43,7 @@ async fn topics_that_nobody_made_are_all_named_and_the_run_goes_on_when_they_are
     delete_run(&setup.client, &setup.namespace, "byhand", LIMIT).await;
     assert_eq!(topics(&setup.bootstrap, "byhand."), missing, "what others made stays");
     for name in &missing {
-        delete(&setup.bootstrap, name).await;
+        kafka_topics::delete(&setup.bootstrap, name).await;
     }
     setup.kubelet.stop();
 }
@@ -60,7 +61,7 @@ async fn topics_that_are_deleted_in_mid_run_are_all_named() {
     setup.until("bereft", "running", |status| status.counts.running == 1).await;
     let all = topics(&setup.bootstrap, "deleted.");
     for name in &all {
-        delete(&setup.bootstrap, name).await;
+        kafka_topics::delete(&setup.bootstrap, name).await;
     }
     // The actor that ends knows of one; the next look at the topics knows all.
     let all_named = |status: &PipelineRunStatus| {
@@ -84,12 +85,11 @@ async fn topics_that_are_deleted_in_mid_run_are_all_named() {
 
 /// The topics of a Pipeline were made anew, and its live runs began from nothing: what was done was done again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipeline_whose_log_is_gone_waits_until_its_runs_are_deleted() {
+async fn a_pipeline_whose_log_is_gone_makes_no_other_behind_its_runs() {
     let setup = Setup::new("nolog").await;
     let _operator = setup.operator("operator");
-    setup
-        .pipeline("medallion", &json!([{"name": "work", "processor": {"simulate": {"duration": "1h"}}}]))
-        .await;
+    let stages = json!([{"name": "work", "processor": {"simulate": {"duration": "1h"}}}]);
+    setup.pipeline("medallion", &stages).await;
     let run = |name: &str| {
         format!(
             "{{apiVersion: kafka-orchestrator.dev/v1alpha1, kind: PipelineRun, metadata: {{name: {name}}}, \
@@ -99,17 +99,20 @@ async fn a_pipeline_whose_log_is_gone_waits_until_its_runs_are_deleted() {
     setup.create(&run("bereft")).await;
     setup.until("bereft", "running", |status| status.counts.running == 1).await;
     for name in topics(&setup.bootstrap, "nolog.") {
-        delete(&setup.bootstrap, &name).await;
+        kafka_topics::delete(&setup.bootstrap, &name).await;
     }
     let names_the_run = |status: &PipelineRunStatus| {
-        condition(status, "TopicsReady").is_some_and(|(_, reason, message)| {
-            reason == "TopicNotFound" && message.contains("what bereft had done")
-        })
+        condition(status, "TopicsReady")
+            .is_some_and(|(_, reason, message)| reason == "TopicNotFound" && message.contains("runs bereft"))
     };
     setup.until("bereft", "without its log", names_the_run).await;
     assert_eq!(topics(&setup.bootstrap, "nolog."), Vec::<String>::new());
     delete_run(&setup.client, &setup.namespace, "bereft", LIMIT).await;
     setup.create(&run("next")).await;
+    let message = setup.until_reason("next", "TopicsReady", "TopicNotFound").await;
+    assert!(message.contains("delete the Pipeline medallion"), "{message}");
+    delete::<Pipeline>(&setup.client, &setup.namespace, "medallion", LIMIT).await;
+    setup.pipeline("medallion", &stages).await;
     setup.until("next", "running in new topics", |status| status.counts.running == 1).await;
     setup.kubelet.stop();
 }
@@ -136,7 +139,7 @@ async fn a_topic_with_other_settings_is_named_until_it_is_right() {
     for part in [topic, "partitions is 3, it should be 4", "retention.ms is 60000, it should be -1"] {
         assert!(message.contains(part), "`{part}` is not in: {message}");
     }
-    delete(&setup.bootstrap, topic).await;
+    kafka_topics::delete(&setup.bootstrap, topic).await;
     assert_eq!(setup.end_of("other").await.status.unwrap().phase, RunPhase::Succeeded);
     setup.kubelet.stop();
 }

@@ -141,7 +141,8 @@ async fn start(
         info!(set = %set.name, "nothing is made: the run is gone");
         return Ok(Action::await_change());
     };
-    match ensure::ensure(context, set, known_epoch(&run)).await? {
+    let of_pipeline = observed.pipeline.as_ref().and_then(|pipeline| pipeline.status.as_ref()?.epoch);
+    match ensure::ensure(context, set, known_epoch(&run).max(of_pipeline.unwrap_or(0))).await? {
         Ok(ensured) => {
             hand_over(context, &run, ensured, plan, facts.with(Condition::topics_are_ready())).await
         }

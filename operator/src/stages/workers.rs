@@ -234,7 +234,11 @@ impl Keeper {
             }
             Some(Ok(watcher::Event::Delete(gone))) => self.is_gone(&gone.name_any()),
             // The watch begins, or begins anew: what went while there was none is not in its list.
-            Some(Ok(watcher::Event::Init)) => self.stages.iter_mut().for_each(|of| of.is_listed = false),
+            Some(Ok(watcher::Event::Init)) => {
+                for of in &mut self.stages {
+                    of.is_listed = false;
+                }
+            }
             Some(Ok(watcher::Event::InitDone)) => {
                 let unlisted = self.stages.iter().filter(|of| !of.is_listed);
                 let names: BTreeSet<String> = unlisted.map(|of| of.deployment.name_any()).collect();

@@ -76,12 +76,13 @@ impl Condition {
         Self::new(types::TOPICS_READY, "False", topics_ready::TOPIC_MISMATCH, lines.join("; "))
     }
 
-    /// The topic with all that happened is gone, and live runs had begun in it: nobody makes it anew behind their back.
-    pub(crate) fn of_lost_log(topic: &str, runs: &[String]) -> Self {
+    /// The topic with all that happened in a Pipeline is gone. Made anew it would let live runs begin again, and workers
+    /// read on where they were in the topics of before.
+    pub(crate) fn of_lost_log(topic: &str, pipeline: &str, live: &[String]) -> Self {
+        let runs = if live.is_empty() { String::new() } else { format!("the runs {} and ", live.join(", ")) };
         let message = format!(
-            "topic `{topic}` does not exist, and with it what {} had done is lost; the topic is made again when {} deleted",
-            runs.join(", "),
-            if runs.len() == 1 { "the run is" } else { "these runs are" },
+            "topic `{topic}` does not exist, and what was done is lost with it; delete {runs}the Pipeline {pipeline}, and \
+             apply them anew"
         );
         Self::new(types::TOPICS_READY, "False", topics_ready::TOPIC_NOT_FOUND, message)
     }
