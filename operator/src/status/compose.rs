@@ -38,8 +38,15 @@ pub(super) fn compose(
     status.observed_generation = facts.generation.or(status.observed_generation);
     status.start_offset = facts.start_offset.or(status.start_offset);
     status.pipeline = facts.pipeline.clone().or(status.pipeline);
-    let trouble = seen.and_then(|seen| seen.trouble.as_ref()).filter(|_| !written.phase.is_final());
-    let outage = seen.and_then(|seen| seen.outage.as_ref()).filter(|_| !written.phase.is_final());
+    if let Some(seen) = seen
+        && let (Some(plan), Some(view)) = (seen.plan.as_deref(), seen.view)
+    {
+        show(&mut status, seen, (plan, view), now);
+    }
+    // A run that is over was read from Kafka to its end: what is wrong with Kafka now is no longer its concern.
+    let live = seen.filter(|_| !status.phase.is_final());
+    let trouble = live.and_then(|seen| seen.trouble.as_ref());
+    let outage = live.and_then(|seen| seen.outage.as_ref());
     let of_exit =
         seen.zip(trouble).and_then(|(seen, exit)| Condition::of_exit(exit, seen.set.secret.as_deref()));
     for fact in &facts.conditions {
@@ -54,11 +61,6 @@ pub(super) fn compose(
         let message = "the graph was refused; see GraphValid";
         let refused = Condition::new(types::SUCCEEDED, "False", succeeded::GRAPH_INVALID, message);
         refused.put(&mut status.conditions, now);
-    }
-    if let Some(seen) = seen
-        && let (Some(plan), Some(view)) = (seen.plan.as_deref(), seen.view)
-    {
-        show(&mut status, seen, (plan, view), now);
     }
     let stall = stall(&status, trouble);
     let was_told = condition(&status, types::STALLED).is_some();
@@ -86,6 +88,10 @@ fn show(status: &mut PipelineRunStatus, seen: &Seen<'_>, (plan, view): (&RunPlan
 #[cfg(test)]
 mod tests {
     use orch_bus::BusError;
+    use orch_core::engine::Counts;
+    use orch_core::plan::plan;
+    use orch_crds::PipelineRun;
+    use orch_crds::conversion::run_spec;
     use orch_wire::TopicPrefix;
     use serde_json::json;
 
@@ -96,6 +102,8 @@ mod tests {
         status: PipelineRunStatus,
         facts: Facts,
         set: StageSet,
+        plan: Arc<RunPlan>,
+        view: Option<RunView>,
         outage: Option<Condition>,
         now: Millis,
     }
@@ -103,19 +111,22 @@ mod tests {
     impl Run {
         fn new() -> Self {
             let facts = Facts::valid(Some(1), String::new()).with(Condition::topics_are_ready());
-            let run = serde_json::from_value(json!({
+            let run: PipelineRun = serde_json::from_value(json!({
                 "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun",
                 "metadata": {"name": "sales", "namespace": "default", "uid": "3f2a91c0"},
                 "spec": {"stages": [{"name": "ingest", "processor": {"simulate": {}}}], "objects": [{"id": "a"}]},
-            }));
-            let set = StageSet::of_run(&run.unwrap(), &TopicPrefix::default()).unwrap();
-            Self { status: PipelineRunStatus::default(), facts, set, outage: None, now: 0 }
+            }))
+            .unwrap();
+            let set = StageSet::of_run(&run, &TopicPrefix::default()).unwrap();
+            let plan = Arc::new(plan(run_spec(&run.spec, None, &[]).unwrap().spec).unwrap());
+            let status = PipelineRunStatus::default();
+            Self { status, facts, set, plan, view: None, outage: None, now: 0 }
         }
 
         fn after(&mut self, trouble: Option<Exit>) -> String {
             self.now += 10_000;
-            let (plan, view, workers) = (None, None, WorkersState::default());
-            let outage = self.outage.clone();
+            let (plan, view) = (Some(self.plan.clone()), self.view.as_ref());
+            let (workers, outage) = (WorkersState::default(), self.outage.clone());
             let seen = Seen { set: &self.set, plan, view, workers, outage, trouble };
             self.status = compose(&self.status, &self.facts, Some(&seen), self.now);
             let text = |type_: &str| {
@@ -124,6 +135,10 @@ mod tests {
             };
             format!("{} {}", text(types::TOPICS_READY), text(types::STALLED))
         }
+    }
+
+    fn away() -> BusError {
+        BusError::Unreachable { servers: "a:1".to_owned(), reason: "refused".to_owned() }
     }
 
     fn denied() -> Exit {
@@ -161,11 +176,31 @@ mod tests {
         assert_eq!(run.after(Some(denied())), "False/TopicNotFound True/TopicsNotReady");
     }
 
+    /// It ended in the seconds before an outage counted as over, and said for ever that Kafka was away.
+    #[test]
+    fn a_run_that_is_over_says_nothing_of_kafka() {
+        let mut run = Run::new();
+        run.outage = Some(Condition::of_bus(&away(), None));
+        run.after(None);
+        run.view = Some(RunView {
+            phase: orch_core::engine::RunPhase::Succeeded,
+            reason: Some("Completed"),
+            counts: Counts::default(),
+            stages: vec![Counts::default()],
+            letters: vec![b'L'],
+            objects: Vec::new(),
+            failures: Vec::new(),
+            started_at: Some(0),
+            ended_at: Some(1),
+            epoch: 1,
+        });
+        assert_eq!(run.after(Some(denied())), "True/TopicsReady False/Moving");
+    }
+
     #[test]
     fn that_kafka_is_away_now_comes_before_all_that_was_found() {
         let mut run = Run::new();
-        let away = BusError::Unreachable { servers: "a:1".to_owned(), reason: "refused".to_owned() };
-        run.outage = Some(Condition::of_bus(&away, None));
+        run.outage = Some(Condition::of_bus(&away(), None));
         assert_eq!(run.after(Some(denied())), "False/KafkaUnreachable True/KafkaUnreachable");
         run.outage = None;
         assert_eq!(run.after(None), "True/TopicsReady False/Moving");
