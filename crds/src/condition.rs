@@ -42,8 +42,6 @@ pub mod accepted {
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
     /// False: the Secret with the Kafka connection lacks a key or cannot be read.
     pub const SECRET_INVALID: &str = "SecretInvalid";
-    /// False: the spec breaks a rule that the API server could not check.
-    pub const SPEC_INVALID: &str = "SpecInvalid";
 }
 
 /// Reasons of `GraphValid`. When it is False and all findings are of one kind, the reason is that kind, see

@@ -5,9 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
 use orch_bus::kafka::{KafkaBus, KafkaConfig};
 use orch_bus::{Bus, BusError};
+use orch_crds::condition::accepted;
 use tracing::info;
+
+use crate::missing::Missing;
+use crate::stages::StageSet;
 
 /// Keys of a folder or Secret that say how to reach Kafka.
 const KEYS: [&str; 4] = ["client.properties", "ca.crt", "tls.crt", "tls.key"];
@@ -100,11 +105,31 @@ pub(crate) fn servers(files: &Files) -> String {
 }
 
 /// The connection that a Secret describes; the error names the key that is missing.
-pub(crate) fn from_secret(secret: &Secret) -> Result<Files, String> {
+fn from_secret(secret: &Secret) -> Result<Files, String> {
     let data = secret.data.iter().flatten();
     let files: Files = data
         .filter(|(key, _)| KEYS.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), value.0.clone()))
         .collect();
     if files.contains_key(KEYS[0]) { Ok(files) } else { Err(format!("the Secret has no key `{}`", KEYS[0])) }
+}
+
+/// The connection that a set of stages uses: its Secret's, else the operator's own.
+pub(crate) async fn of_set(
+    client: &Client,
+    connections: &Connections,
+    set: &StageSet,
+) -> Result<Result<Files, Missing>, kube::Error> {
+    let invalid = |message| Missing { reason: accepted::SECRET_INVALID, message };
+    let Some(name) = &set.secret else {
+        return Ok(connections.own().map_err(|error| invalid(error.to_string())));
+    };
+    let api: Api<Secret> = Api::namespaced(client.clone(), &set.namespace);
+    Ok(match api.get_opt(name).await? {
+        None => Err(Missing {
+            reason: accepted::SECRET_NOT_FOUND,
+            message: format!("the Secret `{name}` does not exist in this namespace"),
+        }),
+        Some(secret) => from_secret(&secret).map_err(|problem| invalid(format!("`{name}`: {problem}"))),
+    })
 }

@@ -14,8 +14,9 @@ use tracing::{info, warn};
 use crate::connection::{self, Files};
 use crate::context::Context;
 use crate::error::Error;
+
+use crate::missing::Missing;
 use crate::outage;
-use crate::run::{Missing, kafka};
 use crate::stages::{
     Drive, NotDriven, SetHandle, SetKey, StageSet, TopicDefaults, WorkerDefaults, build, check_topics,
     owner_stays,
@@ -50,7 +51,7 @@ pub(crate) async fn ensure(
     known_epoch: Epoch,
 ) -> Result<Result<Ensured, NotEnsured>, Error> {
     let refused = |error: &BusError| NotEnsured::Topics(Condition::of_bus(error, set.secret.as_deref()));
-    let files = match kafka(&context.client, &context.connections, &set).await? {
+    let files = match connection::of_set(&context.client, &context.connections, &set).await? {
         Ok(files) => files,
         Err(missing) => return Ok(Err(NotEnsured::Missing(missing))),
     };

@@ -9,6 +9,7 @@ mod error;
 mod finalizer;
 mod lease;
 mod leave;
+mod missing;
 mod outage;
 mod pipeline;
 mod removal;

@@ -9,11 +9,10 @@ use kube::runtime::events::EventType;
 use kube::{Client, Resource};
 use tracing::{info, warn};
 
-use crate::connection::Connections;
+use crate::connection::{self, Connections};
 use crate::context::Context;
 use crate::error::Error;
 use crate::finalizer::{self, Finalized, is_held};
-use crate::run::kafka;
 use crate::stages::{SetKey, StageSet, delete_topics, delete_workers};
 
 /// What is not gone yet is looked at again after this.
@@ -72,7 +71,7 @@ pub(crate) async fn remove(
     if !delete_workers(client, set).await? && !late {
         return Ok(Left::Workers);
     }
-    let files = match kafka(client, connections, set).await? {
+    let files = match connection::of_set(client, connections, set).await? {
         Ok(files) => files,
         Err(missing) => return Ok(Left::Topics(missing.message)),
     };

@@ -23,12 +23,14 @@ mod stages;
 mod stats;
 mod takeover;
 mod term;
+mod topics;
 
 pub use busy::Hands;
 pub use handle::{
     Demand, Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, StageDemand,
 };
 pub use stats::{Notice, Stats};
+pub use topics::topics;
 
 /// Milliseconds since 1970, by this machine's clock.
 pub fn now_ms() -> orch_core::id::Millis {

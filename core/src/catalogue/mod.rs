@@ -22,54 +22,27 @@ use fields::Fields;
 /// A spec with warnings, or findings.
 pub type Read = Result<(RunSpec, Vec<Finding>), Vec<Finding>>;
 
-/// The forms of input that [`read`] tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// A JSON array of catalogue records: the `Objets.json` form.
-    Catalogue,
-    /// A JSON array of what `spec.objects` holds.
-    Objects,
-    /// Lines of `parent<TAB>child`.
-    Edges,
-}
-
-/// Reads a file in any of the three forms, compressed with gzip or not. `name` is what findings call it. A resource
-/// (`PipelineRun` as YAML or JSON) is none of them.
+/// Reads a file in any of the three forms: a JSON array of catalogue records (the `Objets.json` form), a JSON array of
+/// what `spec.objects` holds, or lines of `parent<TAB>child`; compressed with gzip or not. `name` is what findings call
+/// it. A resource (`PipelineRun` as YAML or JSON) is none of them.
 pub fn read(name: &str, bytes: &[u8]) -> Read {
     let text = text::decode(name, bytes, text::FILE_MAX_BYTES)?;
     if text.trim_start().starts_with(['[', '{']) {
         let entries = fields::array(name, &text, usize::MAX)?.unwrap_or_default();
-        match format_of(&entries) {
-            Format::Catalogue => objets::read(name, &entries),
-            Format::Objects | Format::Edges => list::read(name, &entries),
-        }
+        if is_catalogue(&entries) { objets::read(name, &entries) } else { list::read(name, &entries) }
     } else {
         edges::read(name, &text)
     }
 }
 
-/// Which form a file has; `None` when it cannot be read as any.
-pub fn detect(name: &str, bytes: &[u8]) -> Option<Format> {
-    let text = text::decode(name, bytes, text::FILE_MAX_BYTES).ok()?;
-    if text.trim_start().starts_with(['[', '{']) {
-        fields::array(name, &text, usize::MAX).ok().flatten().map(|entries| format_of(&entries))
-    } else {
-        Some(Format::Edges)
-    }
-}
-
-/// The first entry that says it decides: `IdObjet` is a catalogue, whose records have an `id` of another meaning too.
-fn format_of(entries: &[&RawValue]) -> Format {
-    for entry in entries {
-        let Ok(fields) = Fields::parse(entry) else { continue };
-        if fields.has("IdObjet") {
-            return Format::Catalogue;
-        }
-        if fields.has("id") {
-            return Format::Objects;
-        }
-    }
-    Format::Objects
+/// Whether these are records of a catalogue, and not objects. The first entry that says it decides: by `IdObjet`, since
+/// records have an `id` of another meaning too.
+fn is_catalogue(entries: &[&RawValue]) -> bool {
+    let says = |entry: &&RawValue| {
+        let fields = Fields::parse(entry).ok()?;
+        if fields.has("IdObjet") { Some(true) } else { fields.has("id").then_some(false) }
+    };
+    entries.iter().find_map(says).unwrap_or(false)
 }
 
 /// A stage that only has a name and a simulated duration: what a file without stages of its own runs on.
@@ -91,4 +64,24 @@ fn next_source(spec: &RunSpec, name: &str) -> Result<u16, Vec<Finding>> {
     u16::try_from(spec.sources.len()).map_err(|_| {
         vec![Finding::new(FindingKind::TooLarge, name, "a run has at most 65,535 sources of objects", "")]
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_that_of_the_first_entry_that_says_it() {
+        for (text, expected) in [
+            ("[]", false),
+            (r#"[{"id": 1}]"#, false),
+            // A record of the catalogue has an `id` too, and a converted object carries a record.
+            (r#"[{"id": "21", "IdObjet": 3000}]"#, true),
+            (r#"[{"id": "3000", "meta": {"IdObjet": 3000}}]"#, false),
+            (r#"[17, {"NomObjet": "x"}, {"IdObjet": 3000}]"#, true),
+        ] {
+            let entries: Vec<&RawValue> = serde_json::from_str(text).unwrap();
+            assert_eq!(is_catalogue(&entries), expected, "{text}");
+        }
+    }
 }

@@ -149,11 +149,6 @@ impl Dispatch {
         self.ready[stage.usize()].len() as u32
     }
 
-    /// Objects that wait for their time: retries.
-    pub fn delayed_count(&self) -> u32 {
-        self.delayed.len() as u32
-    }
-
     fn enqueue(&mut self, state: &RunState, ix: ObjectIx) {
         let cell = state.cell(ix);
         if cell.attempt > 1 {

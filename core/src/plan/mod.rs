@@ -106,11 +106,6 @@ impl RunPlan {
         self.stage(self.object(ix).stage)
     }
 
-    /// The stage of this name.
-    pub fn find_stage(&self, name: &str) -> Option<StageIx> {
-        self.stages.iter().position(|stage| stage.name.as_str() == name).map(|at| StageIx(at as u16))
-    }
-
     /// What people see: the object's name, else `Obj<id>`.
     pub fn label(&self, ix: ObjectIx) -> Cow<'_, str> {
         let object = self.object(ix);

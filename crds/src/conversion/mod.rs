@@ -13,7 +13,6 @@ use orch_core::id::{self, Millis};
 use orch_core::spec::{self as core, RunSpec};
 
 use crate::chunk::Chunk;
-use crate::pipeline::{DeletionPolicy, PipelineSpec};
 use crate::pipeline_run::{FailurePolicy, PipelineRunSpec, TargetsSpec, UndefinedDependencies};
 use crate::stage::{StageSpec, WorkerSpec};
 use crate::{Pipeline, PipelineRun};
@@ -78,13 +77,6 @@ pub fn run_spec(
     checks.finish(Converted { spec, warnings })
 }
 
-/// The stages of a Pipeline as the core wants them, or everything that is wrong with them.
-pub fn pipeline_stages(pipeline: &PipelineSpec) -> Result<Vec<core::StageSpec>, Vec<Finding>> {
-    let mut checks = Checks::default();
-    let stages = stages::stages(&pipeline.stages, "spec.stages", &mut checks);
-    checks.finish(stages)
-}
-
 /// What is wrong with the name of a PipelineRun or Pipeline.
 pub fn check_name(name: &str) -> Option<Finding> {
     let problem = || format!("`{name}` is no DNS label of at most {MAX_NAME} characters");
@@ -108,38 +100,6 @@ impl PipelineRunSpec {
     /// `spec.timeout` in milliseconds.
     pub fn timeout_ms(&self) -> Option<Millis> {
         self.timeout.as_ref().and_then(|timeout| timeout.millis().ok())
-    }
-
-    /// What becomes of the topics that belong to this run alone.
-    pub fn deletion_policy(&self) -> DeletionPolicy {
-        self.deletion_policy.unwrap_or_default()
-    }
-
-    /// Whether the operator creates the topics of this run's own stages.
-    pub fn creates_topics(&self) -> bool {
-        self.topics.unwrap_or_default().create
-    }
-
-    /// Name of the Secret with the Kafka connection of this run's own stages.
-    pub fn kafka_secret(&self) -> Option<&str> {
-        self.kafka.as_ref().map(|kafka| kafka.secret_ref.name.as_str())
-    }
-}
-
-impl PipelineSpec {
-    /// What becomes of the topics.
-    pub fn deletion_policy(&self) -> DeletionPolicy {
-        self.deletion_policy.unwrap_or_default()
-    }
-
-    /// Whether the operator creates the topics.
-    pub fn creates_topics(&self) -> bool {
-        self.topics.unwrap_or_default().create
-    }
-
-    /// Name of the Secret with the Kafka connection.
-    pub fn kafka_secret(&self) -> Option<&str> {
-        self.kafka.as_ref().map(|kafka| kafka.secret_ref.name.as_str())
     }
 }
 

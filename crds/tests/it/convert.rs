@@ -8,7 +8,6 @@ use orch_core::spec::{
 use orch_crds::chunk::Chunk;
 use orch_crds::conversion::{self, Converted, check_inline_size};
 use orch_crds::object::ObjectsFormat;
-use orch_crds::pipeline::DeletionPolicy;
 use orch_crds::stage::StageSpec;
 use orch_crds::status::{PinnedPipeline, PipelineRunStatus};
 use orch_crds::{Pipeline, PipelineRun, PipelineRunSpec, PipelineSpec, Resource};
@@ -148,15 +147,13 @@ fn policies_reach_the_core() {
     assert_eq!(spec.undefined_dependencies, UndefinedPolicy::AssumeLoaded);
     assert_eq!(spec.failure_policy, FailurePolicy::FailFast);
     assert_eq!(run.timeout_ms(), Some(7_200_000));
-    assert_eq!(run.deletion_policy(), DeletionPolicy::Retain);
-    assert_eq!(run.kafka_secret(), Some("team-kafka"));
-    assert!(!run.creates_topics());
-    let bare = PipelineRunSpec::default();
-    assert_eq!(
-        (bare.timeout_ms(), bare.deletion_policy(), bare.kafka_secret()),
-        (None, DeletionPolicy::Delete, None)
-    );
-    assert!(bare.creates_topics());
+    assert_eq!(PipelineRunSpec::default().timeout_ms(), None);
+}
+
+/// The same stages of a run that has them itself.
+fn as_own(stages: &[StageSpec]) -> Vec<core::StageSpec> {
+    let own = run(json!({"stages": stages, "objects": [{"id": "x"}]}));
+    conversion::run_spec(&own, None, &[]).unwrap().spec.stages
 }
 
 #[test]
@@ -168,7 +165,7 @@ fn the_stages_of_a_pipeline_are_used() {
         json!({"pipelineRef": {"name": "medallion"}, "objects": [{"id": "x"}], "targets": {"stage": "shared"}}),
     );
     let converted = conversion::run_spec(&spec, Some(&pipeline.stages), &[]).unwrap().spec;
-    assert_eq!(converted.stages, conversion::pipeline_stages(&pipeline).unwrap());
+    assert_eq!(converted.stages, as_own(&pipeline.stages));
     assert_eq!(converted.targets, Targets::Stage("shared".to_owned()));
     assert_eq!(converted.undefined_dependencies, UndefinedPolicy::Reject);
     let missing = conversion::run_spec(&spec, None, &[]).unwrap_err();
@@ -196,7 +193,7 @@ fn a_run_that_has_begun_keeps_the_stages_that_it_found() {
     let pinned = PinnedPipeline::of(&found);
     run.status = Some(PipelineRunStatus { pipeline: Some(pinned.clone()), ..PipelineRunStatus::default() });
     let kept = run.shared_stages(Some(&edited)).unwrap();
-    let as_found = conversion::pipeline_stages(&found.spec).unwrap();
+    let as_found = as_own(&found.spec.stages);
     let shared =
         |stages: &[StageSpec]| conversion::run_spec(&run.spec, Some(stages), &[]).unwrap().spec.stages;
     assert_eq!(shared(kept), as_found);

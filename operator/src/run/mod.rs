@@ -16,11 +16,11 @@ use orch_crds::{Pipeline, PipelineRun};
 use orch_runner::RunSettings;
 use tracing::{debug, info, warn};
 
-pub(crate) use observe::{Missing, kafka};
-
+use crate::connection;
 use crate::context::Context;
 use crate::ensure::{self, Ensured, NotEnsured};
 use crate::error::Error;
+use crate::missing::Missing;
 use crate::stages::{SetHandle, SetKey, StageSet, stop_workers};
 use crate::status::{Condition, Facts};
 use crate::{finalizer, removal};
@@ -103,7 +103,7 @@ async fn has_new_connection(context: &Context, handle: &SetHandle) -> Result<boo
     if handle.outage().borrow().is_none() {
         return Ok(false);
     }
-    let files = kafka(&context.client, &context.connections, &handle.set).await?;
+    let files = connection::of_set(&context.client, &context.connections, &handle.set).await?;
     Ok(files.is_ok_and(|files| !handle.uses(&files)))
 }
 

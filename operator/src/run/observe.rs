@@ -1,28 +1,19 @@
-//! Reads everything that a run names: its Pipeline, its ConfigMaps, the Secret of its Kafka. Reads only.
+//! Reads everything that a run names: its Pipeline and its ConfigMaps. Reads only.
 
 use std::collections::HashMap;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
 use orch_crds::chunk::Chunk;
 use orch_crds::condition::accepted;
 use orch_crds::{Pipeline, PipelineRun};
 
-use crate::connection::{self, Connections, Files};
-use crate::stages::StageSet;
+use crate::missing::Missing;
 
 /// What a run names, as it was found.
 pub(crate) struct Observed {
     pub(crate) pipeline: Option<Pipeline>,
     pub(crate) chunks: Vec<Chunk>,
-}
-
-/// Something is not there, or not as it must be. It is waited for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Missing {
-    /// Reason of the condition `Accepted`.
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
 }
 
 /// Reads what the run names.
@@ -62,27 +53,5 @@ pub(crate) async fn observe(
     Ok(match Chunk::take_all(&run.spec, |name| maps.get(name)) {
         Ok(chunks) => Ok(Observed { pipeline, chunks }),
         Err(missing) => Err(Missing { reason: missing.reason(), message: missing.to_string() }),
-    })
-}
-
-/// The connection that a set of stages uses: its Secret's, else the operator's own.
-pub(crate) async fn kafka(
-    client: &Client,
-    connections: &Connections,
-    set: &StageSet,
-) -> Result<Result<Files, Missing>, kube::Error> {
-    let invalid = |message| Missing { reason: accepted::SECRET_INVALID, message };
-    let Some(name) = &set.secret else {
-        return Ok(connections.own().map_err(|error| invalid(error.to_string())));
-    };
-    let api: Api<Secret> = Api::namespaced(client.clone(), &set.namespace);
-    Ok(match api.get_opt(name).await? {
-        None => Err(Missing {
-            reason: accepted::SECRET_NOT_FOUND,
-            message: format!("the Secret `{name}` does not exist in this namespace"),
-        }),
-        Some(secret) => {
-            connection::from_secret(&secret).map_err(|problem| invalid(format!("`{name}`: {problem}")))
-        }
     })
 }

@@ -2,6 +2,7 @@
 
 use orch_bus::{Bus, BusError, TopicMismatch, TopicSpec};
 use orch_crds::pipeline::DeletionPolicy;
+use orch_runner::topics;
 
 use super::StageSet;
 
@@ -14,20 +15,13 @@ pub(crate) struct TopicDefaults {
 
 /// The topics that a set needs.
 pub(crate) fn specs(set: &StageSet, defaults: TopicDefaults) -> Vec<TopicSpec> {
-    let spec = |name: String, partitions: i32, mut config: Vec<(&'static str, String)>| {
-        config.extend(defaults.min_insync_replicas.map(|min| ("min.insync.replicas", min.to_string())));
-        TopicSpec { name, partitions, replication_factor: defaults.replication_factor, config }
-    };
-    // The time of an event is the broker's: workers' clocks decide nothing. Nothing is thrown away by age.
-    let log =
-        || vec![("message.timestamp.type", "LogAppendTime".to_owned()), ("retention.ms", "-1".to_owned())];
-    let mut specs: Vec<TopicSpec> = set
-        .stage_topics()
-        .iter()
-        .map(|(stage, partitions)| spec(set.names.ready(stage), i32::from(*partitions), log()))
-        .collect();
-    specs.push(spec(set.names.events(), 1, log()));
-    specs.push(spec(set.names.control(), 1, vec![("cleanup.policy", "compact".to_owned())]));
+    let stages = set.stage_topics();
+    let mut specs = topics(&set.names, stages.iter().map(|(stage, partitions)| (stage, *partitions)));
+    for spec in &mut specs {
+        spec.replication_factor = defaults.replication_factor;
+        let min = defaults.min_insync_replicas.map(|min| ("min.insync.replicas", min.to_string()));
+        spec.config.extend(min);
+    }
     specs
 }
 

@@ -1,10 +1,10 @@
-//! What all readers share: compression, encodings, broken JSON, detection.
+//! What all readers share: compression, encodings, broken JSON.
 
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use orch_core::catalogue::{Format, Room, append_catalogue, append_objects, detect};
+use orch_core::catalogue::{Room, append_catalogue, append_objects};
 use orch_core::spec::RunSpec;
 
 use super::check;
@@ -123,18 +123,4 @@ fn json_nested_a_hundred_thousand_deep_costs_no_stack() {
     assert_eq!(findings[0].to_string(), "f[0]: `meta` is nested deeper than 100 levels");
     // The array of arrays itself is no list of objects.
     check(&deep, "Malformed f[0]: an object is expected, this is a list");
-}
-
-#[test]
-fn the_form_is_detected() {
-    let form = |input: &str| detect("f", input.as_bytes());
-    assert_eq!(form("a\tb"), Some(Format::Edges));
-    assert_eq!(form(""), Some(Format::Edges));
-    assert_eq!(form("[]"), Some(Format::Objects));
-    assert_eq!(form(r#" [{"id": 1}]"#), Some(Format::Objects));
-    // A record of the catalogue has an `id` too, and a converted object carries a record.
-    assert_eq!(form(r#"[{"id": "21", "IdObjet": 3000}]"#), Some(Format::Catalogue));
-    assert_eq!(form(r#"[{"id": "3000", "meta": {"IdObjet": 3000}}]"#), Some(Format::Objects));
-    assert_eq!(form(r#"[17, {"NomObjet": "x"}, {"IdObjet": 3000}]"#), Some(Format::Catalogue));
-    assert_eq!(form("[{"), None);
 }

@@ -1,6 +1,6 @@
 //! The `Objets.json` form.
 
-use orch_core::catalogue::{Format, Room, append_catalogue, detect};
+use orch_core::catalogue::{Room, append_catalogue};
 use orch_core::id::ObjectIx;
 use orch_core::plan::plan;
 use orch_core::spec::{RunSpec, Targets};
@@ -95,7 +95,6 @@ fn o1_meta_is_the_record_byte_for_byte_in_files_of_any_size() {
 #[test]
 fn the_catalogue_of_this_project_is_read_and_planned() {
     let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../Objets.json"));
-    assert_eq!(detect("Objets.json", bytes), Some(Format::Catalogue));
     let (spec, warnings) = orch_core::catalogue::read("Objets.json", bytes).unwrap();
     assert_eq!(warnings, []);
     let plan = plan(spec).unwrap();
