@@ -18,6 +18,10 @@ start_spare_kafka() {
     local name
     for name in "$@"; do
         local/kafka/kafka.sh up --dir "$SERVERS/spare/$name" --port auto
+        # For the next start. A broker that was killed lets nobody in before the session of its former self is over, 9 s by
+        # default; but it counts the sessions of its groups from when it has read them. Those of workers are 6 s: all would
+        # be over, and the first worker that is back would get the partitions, and repeat the work, of all.
+        echo broker.session.timeout.ms=4000 >> "$SERVERS/spare/$name/server.properties"
     done
     export ORCH_TEST_SPARE_KAFKA=$SERVERS/spare
     ORCH_TEST_SPARE_KAFKA_START=$(printf 'bash -c %q' ". '$ROOT/local/kafka/lib.sh' && STATE=\$0 && start_broker kafka \$0/server.properties")

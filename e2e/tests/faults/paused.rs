@@ -9,7 +9,7 @@ use orch_e2e::setup::Setup;
 
 use crate::{RUN, is_stalled, manifest, stays_stalled, until_ended};
 
-/// Longer than a worker's session (6 s), and than the broker's own with its controller (9 s).
+/// Longer than a worker's session (6 s), and than the broker's own with its controller (9 s at most).
 const PAUSE: Duration = Duration::from_secs(20);
 /// Within this the run says that Kafka is away: no connection breaks, so that only a question shows it.
 const SAID: Duration = Duration::from_secs(15);
