@@ -22,7 +22,7 @@ processes() {
     export ORCH_BIN_DIR=$TARGET/debug
     local features=orch-e2e/processes-tests,orch-e2e/faults-tests # one build of both
     # They wait more than they work.
-    cargo test --locked --workspace --features $features --test processes -- --test-threads 5 "${without[@]}"
+    cargo test --locked --workspace --features $features --test processes -- --test-threads 8 "${without[@]}"
     # By itself: it is a measure.
     cargo test --locked --workspace --features $features --test speed -- --nocapture
     start_spare_kafka twenty minute moved gone paused

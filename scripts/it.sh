@@ -19,8 +19,9 @@ test_with() {
     local features tests
     features=$(tests_with "$1" | awk -v feature="$1" '{ print $1 "/" feature }' | sort -u | paste -s -d , -)
     tests=$(tests_with "$1" | awk '{ print "--test " $2 }' | sort -u)
+    # They wait more than they work.
     # shellcheck disable=SC2086 # a list
-    cargo test --locked --workspace --features "$features" $tests < /dev/null
+    cargo test --locked --workspace --features "$features" $tests -- --test-threads 4 < /dev/null
 }
 
 kafka() {

@@ -12,17 +12,26 @@ start_kafka() {
     export ORCH_TEST_KAFKA
 }
 
+# start_spare_broker NAME PORT
+start_spare_broker() {
+    local/kafka/kafka.sh up --dir "$SERVERS/spare/$1" --port "$2"
+    # For the next start. A broker that was killed lets nobody in before the session of its former self is over, 9 s by
+    # default; but it counts the sessions of its groups from when it has read them. Those of workers are 6 s: all would
+    # be over, and the first worker that is back would get the partitions, and repeat the work, of all.
+    echo broker.session.timeout.ms=4000 >> "$SERVERS/spare/$1/server.properties"
+}
+
 # start_spare_kafka NAME...: brokers for tests that kill them, in folders of their names in ORCH_TEST_SPARE_KAFKA;
 # ORCH_TEST_SPARE_KAFKA_START with such a folder behind it starts one again, without waiting for it
 start_spare_kafka() {
-    local name
+    local name port start starts=()
+    port=$(free_ports $((2 * $#))) # two for each
     for name in "$@"; do
-        local/kafka/kafka.sh up --dir "$SERVERS/spare/$name" --port auto
-        # For the next start. A broker that was killed lets nobody in before the session of its former self is over, 9 s by
-        # default; but it counts the sessions of its groups from when it has read them. Those of workers are 6 s: all would
-        # be over, and the first worker that is back would get the partitions, and repeat the work, of all.
-        echo broker.session.timeout.ms=4000 >> "$SERVERS/spare/$name/server.properties"
+        start_spare_broker "$name" "$port" &
+        starts+=($!)
+        port=$((port + 2))
     done
+    for start in "${starts[@]}"; do wait "$start"; done
     export ORCH_TEST_SPARE_KAFKA=$SERVERS/spare
     ORCH_TEST_SPARE_KAFKA_START=$(printf 'bash -c %q' ". '$ROOT/local/kafka/lib.sh' && STATE=\$0 && start_broker kafka \$0/server.properties")
     export ORCH_TEST_SPARE_KAFKA_START

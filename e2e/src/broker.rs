@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -29,9 +29,15 @@ impl Broker {
         std::fs::read_to_string(self.folder.join("bootstrap")).unwrap().trim().to_owned()
     }
 
-    /// SIGKILL.
+    /// SIGKILL. When this returns the process is gone: a start finds none that it could take for its own.
     pub fn kill(&self) {
         self.signal("KILL");
+        let command = format!("/proc/{}/cmdline", self.pid());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while std::fs::read(&command).is_ok_and(|text| !text.is_empty()) {
+            assert!(Instant::now() < deadline, "the broker does not end: see {}", self.folder.display());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// It stops in the middle of whatever it does: connections stay, nobody answers.
@@ -44,9 +50,12 @@ impl Broker {
         self.signal("CONT");
     }
 
+    fn pid(&self) -> String {
+        std::fs::read_to_string(self.folder.join("run/kafka.pid")).unwrap().trim().to_owned()
+    }
+
     fn signal(&self, name: &str) {
-        let pid = std::fs::read_to_string(self.folder.join("run/kafka.pid")).unwrap();
-        let sent = Command::new("kill").args(["-s", name, pid.trim()]).status().unwrap();
+        let sent = Command::new("kill").args(["-s", name, &self.pid()]).status().unwrap();
         assert!(sent.success(), "the broker had ended already: see {}", self.folder.display());
     }
 
