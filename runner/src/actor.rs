@@ -18,7 +18,7 @@ use crate::runs::Runs;
 use crate::stages::Stages;
 use crate::stats::{Notice, Stats};
 use crate::term::Term;
-use crate::{busy, control, now_ms};
+use crate::{busy, control, now_ms, records};
 
 /// What was handed to the bus gets so long to be written when the actor is stopped.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -250,7 +250,7 @@ impl Actor {
             self.outbox.forget(number);
         }
         if was_here || was_arriving {
-            self.outbox.write(None, vec![control::forget(uid, &self.control_topic)]);
+            self.outbox.write(None, vec![records::on_control(uid, None, &self.control_topic)]);
             self.has_changed = true;
         }
     }

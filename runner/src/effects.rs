@@ -136,7 +136,7 @@ impl Actor {
         let Some(wanted) = control::wanted(run).filter(|wanted| run.gate.told != Some(*wanted)) else {
             return;
         };
-        let record = records::on_control(run.uid(), wanted, &self.control_topic);
+        let record = records::on_control(run.uid(), Some(wanted), &self.control_topic);
         let record = self.outbox.write(Some(number), vec![record]);
         run.gate = Gate { told: Some(wanted), record, acknowledged: false };
     }

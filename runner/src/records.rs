@@ -159,13 +159,15 @@ pub(crate) fn on_events(record: &RunRecord, events_topic: &Arc<str>, now: Millis
     }
 }
 
-/// What the workers are told of a run, without its token.
-pub(crate) fn on_control(uid: &RunUid, state: RunGate, control_topic: &Arc<str>) -> Outgoing {
+/// What the workers are told of a run, without its token. `None` takes the word about it off the topic: what nothing was
+/// said about is not open, and the topic does not grow with every run.
+pub(crate) fn on_control(uid: &RunUid, word: Option<RunGate>, control_topic: &Arc<str>) -> Outgoing {
+    let value = word.map(|state| ControlRecord { run_uid: uid.as_str().to_owned(), state }.encode());
     Outgoing {
         topic: control_topic.clone(),
         partition: 0,
         key: uid.as_str().to_owned().into(),
-        value: ControlRecord { run_uid: uid.as_str().to_owned(), state }.encode().into(),
+        value: value.unwrap_or_default().into(),
         headers: Vec::new(),
         token: 0,
     }

@@ -77,7 +77,7 @@ const MEMBER: [(&str, &str); 7] = [
 ];
 
 /// Other names of the above, and settings that would break what the bus promises.
-const REFUSED: [&str; 18] = [
+const REFUSED: [&str; 17] = [
     "request.required.acks",
     "queue.buffering.max.ms",
     "delivery.timeout.ms",
@@ -95,7 +95,6 @@ const REFUSED: [&str; 18] = [
     "auto.commit.interval.ms",
     "plugin.library.paths",
     "log.queue",
-    "statistics.interval.ms",
 ];
 
 /// What is worth printing: it decides about durability, order, latency and safety.
@@ -282,7 +281,7 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, BusError> {
         let (name, value) =
             line.split_once('=').ok_or_else(|| at("not of the form name=value".to_owned()))?;
         let name = name.trim();
-        let ours = [&COMMON[..], &PRODUCER, &CONSUMER, &READER, &MEMBER]
+        let ours = [&COMMON[..], &SEEN, &PRODUCER, &CONSUMER, &READER, &MEMBER]
             .into_iter()
             .flatten()
             .map(|(name, _)| *name);

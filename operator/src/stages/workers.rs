@@ -1,6 +1,5 @@
 //! The workers of a set of stages: one task applies their Deployments, scales them by demand and watches over them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -11,6 +10,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use orch_core::id::StageName;
 use orch_core::spec::WorkerPolicy;
+use orch_crds::stage::StageSpec;
 use orch_runner::{Demand, Hands};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -186,16 +186,18 @@ impl Keeper {
             };
             let (mut replicas, look) = of.scaler.replicas(need, &of.policy, now);
             wake = look.map_or(wake, |look| look.min(wake));
-            let mut busy = BTreeMap::new();
             if let Some(before) = of.applied.filter(|before| (1..*before).contains(&replicas)) {
-                busy = self.hands.of(&of.stage).await;
+                let busy = self.hands.of(&of.stage).await;
                 replicas = of.scaler.hold(before.min(busy.len() as u32));
                 wake = wake.min(now + RETRY);
+                if replicas < before {
+                    spare_the_busy(&self.client, &self.set, &of.stage, &busy).await;
+                }
             }
             if of.applied == Some(replicas) {
                 continue;
             }
-            match of.ask_for(replicas, &busy, &self.client, &self.set).await {
+            match of.ask_for(replicas, &self.client, &self.set).await {
                 Ok(true) => {
                     self.state.stages.entry(of.stage.clone()).or_default().wanted = replicas;
                     self.state.refused = None;
@@ -241,7 +243,7 @@ impl Keeper {
             }
             Some(Ok(watcher::Event::InitDone)) => {
                 let unlisted = self.stages.iter().filter(|of| !of.is_listed);
-                let names: BTreeSet<String> = unlisted.map(|of| of.deployment.name_any()).collect();
+                let names: Vec<String> = unlisted.map(|of| of.deployment.name_any()).collect();
                 for name in &names {
                     self.is_gone(name);
                 }
@@ -289,22 +291,11 @@ impl Keeper {
 }
 
 impl StageWorkers {
-    /// Brings the Deployment to so many replicas; those that are `busy` go last. False: it has been deleted, and so is
-    /// its owner about to be.
-    async fn ask_for(
-        &mut self,
-        replicas: u32,
-        busy: &BTreeMap<String, u32>,
-        client: &Client,
-        set: &StageSet,
-    ) -> Result<bool, kube::Error> {
+    /// Brings the Deployment to so many replicas. False: it has been deleted, and so is its owner about to be.
+    async fn ask_for(&mut self, replicas: u32, client: &Client, set: &StageSet) -> Result<bool, kube::Error> {
         let Self { stage, applied, .. } = self;
-        match applied {
-            None if !owner::stays(client, set).await? => return Ok(false),
-            Some(before) if (1..*before).contains(&replicas) => {
-                spare_the_busy(client, set, stage, busy).await;
-            }
-            None | Some(_) => {}
+        if applied.is_none() && !owner::stays(client, set).await? {
+            return Ok(false);
         }
         apply_deployment(client, set, &self.deployment, replicas).await?;
         match applied.replace(replicas) {
@@ -318,5 +309,5 @@ impl StageWorkers {
 /// How a stage is scaled. Stages that a Deployment is built for stand in the set.
 fn policy(set: &StageSet, name: &StageName) -> WorkerPolicy {
     let stage = set.stages.iter().find(|stage| stage.name == name.as_str());
-    stage.and_then(|stage| stage.worker.clone()).unwrap_or_default().policy()
+    stage.map(StageSpec::worker_policy).unwrap_or_default()
 }
