@@ -20,13 +20,12 @@ processes() {
         without=(--skip external::)
     fi
     export ORCH_BIN_DIR=$TARGET/debug
-    local features=orch-e2e/processes-tests,orch-e2e/faults-tests # one build of both
     # They wait more than they work.
-    cargo test --locked --workspace --features $features --test processes -- --test-threads 8 "${without[@]}"
+    cargo test --locked --workspace --test processes -- --test-threads 8 "${without[@]}"
     # By itself: it is a measure.
-    cargo test --locked --workspace --features $features --test speed -- --nocapture
+    cargo test --locked --workspace --test speed -- --nocapture
     start_spare_kafka twenty minute moved gone paused
-    cargo test --locked --workspace --features $features --test faults -- --nocapture --test-threads 5
+    cargo test --locked --workspace --test faults -- --nocapture --test-threads 5
 }
 
 # python_packages: what the worker of examples/external-worker imports, in a folder of its own: ORCH_TEST_PYTHONPATH
@@ -50,7 +49,7 @@ cluster() {
     helm install kafka-orchestrator-crds charts/kafka-orchestrator-crds
     helm install kafka-orchestrator charts/kafka-orchestrator --namespace kafka-orchestrator --create-namespace \
         --values "$RUN/values.yaml" --wait --timeout 3m
-    cargo test --locked --workspace --features orch-e2e/cluster-tests --test cluster -- --nocapture
+    cargo test --locked --workspace --test cluster -- --nocapture
 }
 
 [ -f e2e/Cargo.toml ] || die "there is no crate e2e"

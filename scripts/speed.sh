@@ -8,8 +8,7 @@ set -euo pipefail
 export ORCH_SPEED_FLOOR=${ORCH_SPEED_FLOOR:-0.074}
 export ORCH_SPEED_WARM=${ORCH_SPEED_WARM:-40}
 
-features=(--features orch-e2e/processes-tests)
-cargo build --release --locked --workspace "${features[@]}" --bins --test speed
+cargo build --release --locked --workspace --bins --test speed
 start_api
 start_kafka
-cargo test --release --locked --workspace "${features[@]}" --test speed -- --nocapture
+cargo test --release --locked --workspace --test speed -- --nocapture
