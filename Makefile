@@ -3,6 +3,9 @@ SHELL := bash
 CACHE := $(or $(ORCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kafka-orchestrator)
 # Outside the tree: every checkout and `make clean-cache` share one place.
 export CARGO_TARGET_DIR ?= $(CACHE)/target
+# Cargo judges by times alone whether a build is that of a source: what another checkout built is not taken for ours.
+_ := $(shell echo '$(CURDIR)' | cmp -s - '$(CARGO_TARGET_DIR)/checkout' || { mkdir -p '$(CARGO_TARGET_DIR)'; \
+	rm -rf '$(CARGO_TARGET_DIR)'/*/.fingerprint/orch-*; echo '$(CURDIR)' > '$(CARGO_TARGET_DIR)/checkout'; })
 
 .PHONY: help demo test generate fmt lint unit examples charts dockerfile it it-kafka it-api e2e e2e-processes e2e-cluster \
 	speed cluster-up cluster-down clean-down clean-cache

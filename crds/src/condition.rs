@@ -38,6 +38,10 @@ pub mod accepted {
     pub const PIPELINE_NOT_FOUND: &str = "PipelineNotFound";
     /// False: the Pipeline of `pipelineRef` is being deleted.
     pub const PIPELINE_DELETING: &str = "PipelineDeleting";
+    /// False: the Pipeline was made anew without a stage that the run began with.
+    pub const PIPELINE_CHANGED: &str = "PipelineChanged";
+    /// False: what the operator keeps in the status of the run was overwritten, and cannot be read.
+    pub const STATUS_UNREADABLE: &str = "StatusUnreadable";
     /// False: a Secret that is named does not exist yet.
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
     /// False: the Secret with the Kafka connection lacks a key or cannot be read.

@@ -5,12 +5,14 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
+use orch_core::finding::{Finding, FindingKind};
 use orch_core::id::Millis;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::Pipeline;
-use crate::field;
+use crate::field::{self, JsonObject};
 use crate::stage::StageSpec;
 
 /// Longest `message`, in characters.
@@ -91,10 +93,11 @@ pub struct PinnedPipeline {
     pub generation: i64,
     /// Its stages, as spec.stages of a Pipeline holds them, but for what the pods look like: the workers are shared.
     #[schemars(schema_with = "pinned_stages")]
-    pub stages: Vec<StageSpec>,
+    pub stages: Vec<JsonObject>,
 }
 
-/// Free-form: the Pipeline's schema has checked them.
+/// Free-form: the Pipeline's schema has checked them. And so they are read one run at a time, and never on a watch of
+/// all runs, which one that is not readable would blind.
 fn pinned_stages(generator: &mut SchemaGenerator) -> Schema {
     let stage = field::json_object(generator);
     json_schema!({"type": "array", "maxItems": 64, "x-kubernetes-list-type": "atomic", "items": stage})
@@ -103,8 +106,26 @@ fn pinned_stages(generator: &mut SchemaGenerator) -> Schema {
 impl PinnedPipeline {
     /// Of the Pipeline as it is now.
     pub fn of(pipeline: &Pipeline) -> Self {
+        let as_object = |stage: &StageSpec| match json!(stage.without_pods()) {
+            Value::Object(stage) => stage,
+            // A struct is an object.
+            _ => JsonObject::new(),
+        };
         let generation = pipeline.metadata.generation.unwrap_or_default();
-        Self { generation, stages: pipeline.spec.stages.iter().map(StageSpec::without_pods).collect() }
+        Self { generation, stages: pipeline.spec.stages.iter().map(as_object).collect() }
+    }
+
+    /// The stages; the finding names the one that nobody can read.
+    pub fn stages(&self) -> Result<Vec<StageSpec>, Finding> {
+        let read = |(n, stage): (usize, &JsonObject)| {
+            serde_json::from_value(Value::Object(stage.clone())).map_err(|error| {
+                let place = format!("status.pipeline.stages[{n}]");
+                let remedy =
+                    "the operator writes it, and nobody else: put back what stood there, or delete the run";
+                Finding::new(FindingKind::Malformed, place, error.to_string(), remedy)
+            })
+        };
+        self.stages.iter().enumerate().map(read).collect()
     }
 }
 

@@ -143,9 +143,14 @@ impl Setup {
 
     /// Creates a Pipeline with these stages.
     pub async fn pipeline(&self, name: &str, stages: &Value) {
+        self.pipeline_with(name, json!({"stages": stages})).await;
+    }
+
+    /// Creates a Pipeline with this spec.
+    pub async fn pipeline_with(&self, name: &str, spec: Value) {
         let pipeline = json!({
             "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "Pipeline", "metadata": {"name": name},
-            "spec": {"stages": stages},
+            "spec": spec,
         });
         let api = Api::<Pipeline>::namespaced(self.client.clone(), &self.namespace);
         api.create(&PostParams::default(), &serde_json::from_value(pipeline).unwrap()).await.unwrap();

@@ -1,6 +1,7 @@
 //! Brings a set of stages into being: connection, topics, and whoever drives it. Runs and Pipelines both come here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
@@ -14,14 +15,16 @@ use tracing::{info, warn};
 use crate::connection::{self, Files};
 use crate::context::Context;
 use crate::error::Error;
-
 use crate::missing::Missing;
 use crate::outage;
 use crate::stages::{
-    Drive, NotDriven, SetHandle, SetKey, StageSet, TopicDefaults, WorkerDefaults, build, check_topics,
-    owner_stays,
+    Drive, NotDriven, SetHandle, SetKey, StageSet, TopicDefaults, Unready, WorkerDefaults, build,
+    check_topics, owner_stays,
 };
 use crate::status::Condition;
+
+/// What a Pipeline's runs need and is not there is looked for once more after this, before people are told that it is lost.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// A set that is driven.
 pub(crate) struct Ensured {
@@ -59,30 +62,28 @@ pub(crate) async fn ensure(
         Ok(bus) => bus,
         Err(error) => return Ok(Err(refused(&error))),
     };
+    let defaults = TopicDefaults {
+        replication_factor: context.config.replication_factor,
+        min_insync_replicas: context.config.min_insync_replicas,
+    };
+    let mut is_missing = false;
+    match check_topics(&*bus, &set, defaults, false).await {
+        Ok(()) => {}
+        Err(Unready::Missing(topics)) => {
+            if let Some(condition) = lost_log(&context.client, &*bus, &set, &topics, known_epoch).await? {
+                return Ok(Err(NotEnsured::Topics(condition)));
+            }
+            is_missing = true;
+        }
+        Err(Unready::Wrong(condition)) => return Ok(Err(NotEnsured::Topics(condition))),
+    }
     let mut place = context.registry.place(&SetKey::of_set(&set)).await;
     if !owner_stays(&context.client, &set).await? {
         info!(set = %set.name, "nothing is made: the owner is going, or is not held yet");
         return Ok(Err(NotEnsured::Leaving));
     }
-    let defaults = TopicDefaults {
-        replication_factor: context.config.replication_factor,
-        min_insync_replicas: context.config.min_insync_replicas,
-    };
-    match has_no_log(&*bus, &set).await {
-        Ok(false) => {}
-        Ok(true) => {
-            let begun = begun_in(&context.client, &set).await?;
-            if known_epoch > 0 || !begun.is_empty() {
-                let lost = Condition::of_lost_log(&set.names.events(), &set.owner.name, &begun);
-                return Ok(Err(NotEnsured::Topics(lost)));
-            }
-        }
-        Err(error) => return Ok(Err(refused(&error))),
-    }
-    match check_topics(&*bus, &set, defaults).await {
-        Ok(mismatches) if mismatches.is_empty() => {}
-        Ok(mismatches) => return Ok(Err(NotEnsured::Topics(Condition::of_mismatches(&mismatches)))),
-        Err(error) => return Ok(Err(refused(&error))),
+    if is_missing && let Err(unready) = check_topics(&*bus, &set, defaults, true).await {
+        return Ok(Err(NotEnsured::Topics(unready.into_condition())));
     }
     let ensured = place.ensure(&set, &files, || drive(context, &set, &files, bus.clone(), known_epoch)).await;
     Ok(match ensured {
@@ -92,17 +93,30 @@ pub(crate) async fn ensure(
     })
 }
 
-/// Whether the topic with all that happened is still to be made for a Pipeline. An inline run knows by itself whether it
-/// had one.
-async fn has_no_log(bus: &dyn Bus, set: &StageSet) -> Result<bool, BusError> {
-    if set.inline || !set.create_topics {
-        return Ok(false);
+/// The topic with all that happened in a Pipeline is not made a second time behind its live runs: the condition that says
+/// so, when it is among the missing ones. An inline run knows by itself whether it had one.
+async fn lost_log(
+    client: &Client,
+    bus: &dyn Bus,
+    set: &StageSet,
+    missing: &[String],
+    known_epoch: Epoch,
+) -> Result<Option<Condition>, kube::Error> {
+    let log = set.names.events();
+    if set.inline || !missing.contains(&log) {
+        return Ok(None);
     }
-    match bus.bounds(&set.names.events()).await {
-        Ok(_) => Ok(false),
-        Err(BusError::UnknownTopic(_)) => Ok(true),
-        Err(error) => Err(error),
+    let begun = begun_in(client, set).await?;
+    if known_epoch == 0 && begun.is_empty() {
+        return Ok(None);
     }
+    // A broker that has just started may not know yet what it has.
+    tokio::time::sleep(SETTLE).await;
+    Ok(match bus.bounds(&log).await {
+        Ok(_) => None,
+        Err(BusError::UnknownTopic(_)) => Some(Condition::of_lost_log(&log, &set.owner.name, &begun)),
+        Err(error) => Some(Condition::of_bus(&error, set.secret.as_deref())),
+    })
 }
 
 /// Live runs of a Pipeline that have begun.

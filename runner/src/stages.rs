@@ -37,7 +37,7 @@ impl Stages {
         stages
     }
 
-    /// The slots of a plan's stages. A run may have stages that the Pipeline had when the run began, and has no more.
+    /// The slots of a plan's stages. They are the Pipeline's: whoever hands a run over has seen to that.
     pub(crate) fn slots(&mut self, plan: &RunPlan) -> Vec<usize> {
         plan.stages.iter().map(|stage| self.slot(&stage.name, stage.partitions)).collect()
     }

@@ -73,13 +73,18 @@ impl Core {
             let _ = self.client.poll(PROBE_AGAIN);
             return;
         }
-        let outcome = self.client.fetch_metadata(Some(PROBE_TOPIC), PROBE);
+        let outcome = match self.client.fetch_metadata(Some(PROBE_TOPIC), PROBE) {
+            // So answers a broker that its controller has fenced: it does not even name itself.
+            Ok(metadata) if metadata.brokers().is_empty() => Err("no broker is in service".to_owned()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
         *last = Instant::now();
         self.hear();
         match outcome {
-            Ok(_) => self.health.answered(),
+            Ok(()) => self.health.answered(),
             Err(error) if was_suspect => {
-                self.health.silent(&error);
+                self.health.silent(error);
                 let _ = self.client.poll(PROBE_AGAIN);
             }
             Err(_) => self.health.suspect(),

@@ -80,9 +80,9 @@ impl Health {
     }
 
     /// No broker answered a probe.
-    pub(super) fn silent(&self, error: &KafkaError) {
+    pub(super) fn silent(&self, error: String) {
         let mut state = self.state();
-        let reason = state.reason.clone().unwrap_or_else(|| error.to_string());
+        let reason = state.reason.clone().unwrap_or(error);
         if state.trouble.as_ref() != Some(&reason) {
             tracing::warn!(servers = self.servers, error = reason, "Kafka is not reachable");
         }

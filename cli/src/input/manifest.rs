@@ -59,15 +59,16 @@ impl Manifest {
                         it, or name the folder that `orch convert -o` wrote";
             CliError::usage(format!("`{file}`: {missing}"), hint)
         })?;
+        let shared = self.run.shared_stages(self.pipeline.as_ref());
+        let shared = shared.map_err(|finding| CliError::refused(file, vec![finding]))?;
         // A run that has stages as well is told that below.
         let reference = self.run.spec.pipeline_ref.as_ref().filter(|_| self.run.spec.stages.is_none());
-        if let (Some(reference), None) = (reference, &self.pipeline) {
+        if let (Some(reference), None) = (reference, &shared) {
             let problem =
                 format!("`{file}` does not hold the Pipeline `{}` that its run names", reference.name);
             return Err(CliError::usage(problem, "put both into one file, separated by a line `---`"));
         }
-        let shared = self.run.shared_stages(self.pipeline.as_ref());
-        match conversion::run_spec(&self.run.spec, shared, &chunks) {
+        match conversion::run_spec(&self.run.spec, shared.as_deref(), &chunks) {
             Ok(converted) => Ok(Graph { spec: converted.spec, warnings: converted.warnings }),
             Err(findings) => Err(CliError::refused(file, findings)),
         }

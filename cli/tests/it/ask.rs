@@ -138,3 +138,17 @@ fn completion_scripts_name_the_commands() {
         assert!(said.status == 0 && said.out.contains("validate"), "{shell}");
     }
 }
+
+/// `kubectl get orun -o yaml` prints a run without its Pipeline; the stages that it runs by stand in its status.
+#[test]
+fn a_run_of_a_pipeline_answers_without_it_once_it_has_begun() {
+    let run = "apiVersion: kafka-orchestrator.dev/v1alpha1\nkind: PipelineRun\nmetadata: {name: sales}\n\
+        spec: {pipelineRef: {name: medallion}, objects: [{id: a}, {id: b, dependsOn: [a]}]}\n\
+        status: {phase: Pending, pipeline: {generation: 1, stages: [{name: kept, processor: {simulate: {}}}]}}\n";
+    let folder = file("run.yaml", run);
+    let graph = orch_in(folder.path(), &["graph", "run.yaml", "-o", "json"]);
+    assert_eq!(graph.status, 0, "{}", graph.err);
+    assert!(graph.out.contains("\"kept\""), "{}", graph.out);
+    let why = orch_in(folder.path(), &["why", "run.yaml", "b"]);
+    assert!(why.out.starts_with("b (kept): Pending"), "{}{}", why.out, why.err);
+}

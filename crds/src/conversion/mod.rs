@@ -134,10 +134,11 @@ impl StageSpec {
 
 impl PipelineRun {
     /// The stages of its Pipeline: as the run found them when it began, else as the Pipeline has them now.
-    pub fn shared_stages<'a>(&'a self, pipeline: Option<&'a Pipeline>) -> Option<&'a [StageSpec]> {
-        let pinned = self.status.as_ref().and_then(|status| status.pipeline.as_ref());
-        let now = || pipeline.map(|pipeline| pipeline.spec.stages.as_slice());
-        pinned.map(|pinned| pinned.stages.as_slice()).or_else(now)
+    pub fn shared_stages(&self, pipeline: Option<&Pipeline>) -> Result<Option<Vec<StageSpec>>, Finding> {
+        match self.status.as_ref().and_then(|status| status.pipeline.as_ref()) {
+            Some(pinned) => pinned.stages().map(Some),
+            None => Ok(pipeline.map(|pipeline| pipeline.spec.stages.clone())),
+        }
     }
 }
 

@@ -188,18 +188,34 @@ fn a_run_that_has_begun_keeps_the_stages_that_it_found() {
     let (found, edited) = (pipeline("1s"), pipeline("2s"));
     let spec = run(json!({"pipelineRef": {"name": "medallion"}, "objects": [{"id": "x"}]}));
     let mut run = PipelineRun::new("sales", spec);
-    assert_eq!(run.shared_stages(None), None);
-    assert_eq!(run.shared_stages(Some(&edited)), Some(edited.spec.stages.as_slice()));
+    assert_eq!(run.shared_stages(None), Ok(None));
+    assert_eq!(run.shared_stages(Some(&edited)), Ok(Some(edited.spec.stages.clone())));
     let pinned = PinnedPipeline::of(&found);
     run.status = Some(PipelineRunStatus { pipeline: Some(pinned.clone()), ..PipelineRunStatus::default() });
-    let kept = run.shared_stages(Some(&edited)).unwrap();
+    let kept = run.shared_stages(Some(&edited)).unwrap().unwrap();
     let as_found = as_own(&found.spec.stages);
     let shared =
         |stages: &[StageSpec]| conversion::run_spec(&run.spec, Some(stages), &[]).unwrap().spec.stages;
-    assert_eq!(shared(kept), as_found);
+    assert_eq!(shared(&kept), as_found);
     assert_eq!(pinned.generation, 3);
     let text = serde_json::to_string(&pinned).unwrap();
     assert!(!text.contains("env") && !text.contains("podTemplate"), "the pods are the Pipeline's: {text}");
+}
+
+/// It was read with the run: one such status, and the watch of all runs found none any more.
+#[test]
+fn a_kept_stage_that_nobody_can_read_is_a_finding_of_that_run() {
+    let kept = json!({"pipeline": {"generation": 1, "stages": [{"name": "work", "processor": {"simulate": {}}}, {"name": 7}]}});
+    let run: PipelineRun = serde_json::from_value(json!({
+        "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": "sales"},
+        "spec": {"pipelineRef": {"name": "medallion"}, "objects": [{"id": "x"}]}, "status": kept,
+    }))
+    .unwrap();
+    let finding = run.shared_stages(None).unwrap_err().to_string();
+    assert!(
+        finding.starts_with("status.pipeline.stages[1]: invalid type: integer `7`, expected a string"),
+        "{finding}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use kube::api::{Api, Patch, PatchParams};
 use orch_crds::Pipeline;
 use orch_crds::status::RunPhase;
-use orch_e2e::api::delete_run;
+use orch_e2e::api::{delete, delete_run};
 use orch_e2e::graphs::{layered, objects_json};
 use orch_e2e::history::topics;
 use orch_e2e::setup::{LIMIT, Setup};
@@ -107,5 +107,49 @@ async fn an_edit_of_a_pipeline_applies_to_later_runs_only() {
     assert_eq!(status.plan_digest, running.plan_digest);
     let pinned = status.pipeline.unwrap();
     assert_eq!((pinned.generation, pinned.stages.len()), (1, 1));
+    setup.kubelet.stop();
+}
+
+/// It was bound to the stages that it found when its topics were not there yet. Made anew with others, the Pipeline got a
+/// run with a stage that had no topic, and its actor broke again and again, for all runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_only_waits_is_not_bound_to_the_stages_of_its_pipeline() {
+    let setup = Setup::new("unbound").await;
+    let _operator = setup.operator("operator");
+    let former = json!([{"name": "former", "processor": {"simulate": {}}}]);
+    setup.pipeline_with("medallion", json!({"stages": former, "topics": {"create": false}})).await;
+    setup.create(&uses_medallion("waits", CHAIN)).await;
+    setup.until_reason("waits", "TopicsReady", "TopicNotFound").await;
+    assert_eq!(setup.get("waits").await.status.unwrap().pipeline, None);
+    delete::<Pipeline>(&setup.client, &setup.namespace, "medallion", LIMIT).await;
+    setup.pipeline("medallion", &json!([{"name": "work", "processor": {"simulate": {}}}])).await;
+    let status = setup.end_of("waits").await.status.unwrap();
+    assert_eq!((status.phase, status.stages[0].name.as_str()), (RunPhase::Succeeded, "work"));
+    setup.kubelet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_made_anew_holds_only_the_run_that_needs_what_it_lacks() {
+    let setup = Setup::new("remade").await;
+    let _operator = setup.operator("operator");
+    let gate = setup.folder.path().join("gate");
+    let script = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+    let work = json!({"name": "work", "processor": {"exec": {"command": ["sh", "-c", script]}}});
+    let more = json!({"name": "more", "processor": {"simulate": {}}});
+    let keeps = |stages: Value| json!({"stages": stages, "deletionPolicy": "Retain"});
+    setup.pipeline_with("medallion", keeps(json!([work, more]))).await;
+    let objects = "[{id: a, stage: work}, {id: b, stage: more, dependsOn: [a]}]";
+    setup.create(&uses_medallion("before", objects)).await;
+    setup.until("before", "running", |status| status.counts.running == 1).await;
+    delete::<Pipeline>(&setup.client, &setup.namespace, "medallion", LIMIT).await;
+    setup.pipeline_with("medallion", keeps(json!([work]))).await;
+    let message = setup.until_reason("before", "Accepted", "PipelineChanged").await;
+    assert!(message.contains("has no stage `more`"), "{message}");
+    std::fs::write(gate, "").unwrap();
+    setup.create(&uses_medallion("after", CHAIN)).await;
+    assert_eq!(setup.end_of("after").await.status.unwrap().phase, RunPhase::Succeeded);
+    edit(&setup, &json!([work, more])).await;
+    let status = setup.end_of("before").await.status.unwrap();
+    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 2), "{:#?}", status.conditions);
     setup.kubelet.stop();
 }

@@ -11,6 +11,7 @@ use kube::runtime::controller::Action;
 use orch_core::engine::Orders;
 use orch_core::id::RunUid;
 use orch_core::plan::RunPlan;
+use orch_crds::condition::accepted;
 use orch_crds::status::PinnedPipeline;
 use orch_crds::{Pipeline, PipelineRun};
 use orch_runner::RunSettings;
@@ -127,12 +128,17 @@ async fn start(
             return Ok(Action::await_change());
         }
     };
-    let pinned = run.status.as_ref().and_then(|status| status.pipeline.clone());
-    let pipeline = pinned.or_else(|| observed.pipeline.as_ref().map(PinnedPipeline::of));
-    let facts = Facts { pipeline, ..Facts::valid(generation, validate::list(&plan.warnings)) };
+    let facts = Facts::valid(generation, validate::list(&plan.warnings));
     let Some(set) = own.or_else(|| of_pipeline(context, observed.pipeline.as_ref())) else {
         return Ok(Action::await_change());
     };
+    if let Some(difference) = observed.stages.iter().flatten().find_map(|stage| set.lacks(stage)) {
+        let message = format!(
+            "the Pipeline `{}` was made anew, and {difference}: make it as it was, or delete this run and apply it anew",
+            set.name
+        );
+        return Ok(wait_for(context, &run, &Missing { reason: accepted::PIPELINE_CHANGED, message }));
+    }
     // What the topics of a run that has begun held is gone with them: nobody makes them anew behind its back.
     let begun = run.status.as_ref().is_some_and(|status| status.start_time.is_some());
     let set = StageSet { create_topics: set.create_topics && !(set.inline && begun), ..set };
@@ -144,7 +150,10 @@ async fn start(
     let of_pipeline = observed.pipeline.as_ref().and_then(|pipeline| pipeline.status.as_ref()?.epoch);
     match ensure::ensure(context, set, known_epoch(&run).max(of_pipeline.unwrap_or(0))).await? {
         Ok(ensured) => {
-            hand_over(context, &run, ensured, plan, facts.with(Condition::topics_are_ready())).await
+            let kept = run.status.as_ref().and_then(|status| status.pipeline.clone());
+            let pipeline = kept.or_else(|| observed.pipeline.as_ref().map(PinnedPipeline::of));
+            let facts = Facts { pipeline, ..facts.with(Condition::topics_are_ready()) };
+            hand_over(context, &run, ensured, plan, facts).await
         }
         Err(NotEnsured::Missing(missing)) => Ok(wait_for(context, &run, &missing)),
         Err(NotEnsured::Topics(condition)) => {
@@ -186,8 +195,13 @@ async fn hand_over(
         None if handle.set.inline => 0,
         None => bus.bounds(&handle.set.names.events()).await?.first().map_or(0, |bounds| bounds.high),
     };
+    let planned_by = facts.pipeline.clone();
     let facts = Facts { start_offset: Some(start_offset), ..facts };
-    if !context.writers.write(context, run, facts).await {
+    let Some(kept) = context.writers.write(context, run, facts).await else {
+        return Ok(Action::requeue(WAIT));
+    };
+    if kept.pipeline != planned_by {
+        info!(run = %run.name_any(), "another operator was quicker: the run is planned by what that one kept");
         return Ok(Action::requeue(WAIT));
     }
     let (Some(uid), Some(namespace)) = (run.uid(), run.namespace()) else {
@@ -198,7 +212,7 @@ async fn hand_over(
         run: format!("{namespace}/{}", run.name_any()),
         plan,
         orders: orders(run),
-        start_offset,
+        start_offset: kept.start_offset,
         names_processors: run.spec.pipeline_ref.is_some(),
     });
     context.writers.follow(context, run, handle);

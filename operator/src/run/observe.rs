@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
 use orch_crds::chunk::Chunk;
 use orch_crds::condition::accepted;
+use orch_crds::stage::StageSpec;
 use orch_crds::{Pipeline, PipelineRun};
 
 use crate::missing::Missing;
@@ -13,6 +14,8 @@ use crate::missing::Missing;
 /// What a run names, as it was found.
 pub(crate) struct Observed {
     pub(crate) pipeline: Option<Pipeline>,
+    /// The Pipeline's stages as this run has them, see [`PipelineRun::shared_stages`].
+    pub(crate) stages: Option<Vec<StageSpec>>,
     pub(crate) chunks: Vec<Chunk>,
 }
 
@@ -40,6 +43,12 @@ pub(crate) async fn observe(
             }
         }
     };
+    let stages = match run.shared_stages(pipeline.as_ref()) {
+        Ok(stages) => stages,
+        Err(finding) => {
+            return Ok(Err(Missing { reason: accepted::STATUS_UNREADABLE, message: finding.to_string() }));
+        }
+    };
     let mut maps: HashMap<String, ConfigMap> = HashMap::new();
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
     for entry in run.spec.objects_from.iter().flatten() {
@@ -51,7 +60,7 @@ pub(crate) async fn observe(
         }
     }
     Ok(match Chunk::take_all(&run.spec, |name| maps.get(name)) {
-        Ok(chunks) => Ok(Observed { pipeline, chunks }),
+        Ok(chunks) => Ok(Observed { pipeline, stages, chunks }),
         Err(missing) => Err(Missing { reason: missing.reason(), message: missing.to_string() }),
     })
 }

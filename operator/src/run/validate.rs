@@ -16,8 +16,7 @@ pub(crate) fn validate(run: &PipelineRun, observed: &Observed) -> Result<RunPlan
     if let Some(too_large) = check_inline_size(&run.spec) {
         return Err(vec![too_large]);
     }
-    let shared = run.shared_stages(observed.pipeline.as_ref());
-    let converted = run_spec(&run.spec, shared, &observed.chunks)?;
+    let converted = run_spec(&run.spec, observed.stages.as_deref(), &observed.chunks)?;
     let mut plan = plan(converted.spec)?;
     plan.warnings.splice(0..0, converted.warnings);
     Ok(plan)

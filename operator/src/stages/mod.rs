@@ -28,7 +28,7 @@ pub(crate) use health::WorkersState;
 pub(crate) use owner::stays as owner_stays;
 pub(crate) use registry::{NotDriven, Registry, SetKey};
 pub(crate) use set::{Drive, SetHandle};
-pub(crate) use topics::{TopicDefaults, check as check_topics, delete as delete_topics};
+pub(crate) use topics::{TopicDefaults, Unready, check as check_topics, delete as delete_topics};
 
 /// The stages of a Pipeline or of an inline run, and everything that they need from outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,5 +94,22 @@ impl StageSet {
     pub(crate) fn stage_topics(&self) -> Vec<(StageName, u16)> {
         let of_stage = |stage: &StageSpec| Some((StageName::parse(&stage.name).ok()?, stage.partitions()));
         self.stages.iter().filter_map(of_stage).collect()
+    }
+    /// How a stage that a run began with differs from what is here, where that matters to its topic; `None`: it does not.
+    pub(crate) fn lacks(&self, stage: &StageSpec) -> Option<String> {
+        let name = &stage.name;
+        let Some(here) = self.stages.iter().find(|here| here.name == *name) else {
+            return Some(format!("has no stage `{name}`"));
+        };
+        let (are, were) = (here.partitions(), stage.partitions());
+        if are != were {
+            return Some(format!("its stage `{name}` has {are} partitions, and had {were}"));
+        }
+        let is_external = |stage: &StageSpec| stage.processor.external.is_some();
+        match (is_external(here), is_external(stage)) {
+            (true, false) => Some(format!("its stage `{name}` is external, and was not")),
+            (false, true) => Some(format!("its stage `{name}` was external, and is not")),
+            _ => None,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::Client;
 use orch_bus::{Bus, BusError};
 use orch_core::engine::{Detail, Orders};
-use orch_core::id::{Epoch, RunUid, StageName};
+use orch_core::id::{Epoch, RunUid};
 use orch_core::plan::RunPlan;
 use orch_runner::{Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot};
 use tokio::sync::{broadcast, watch};
@@ -63,7 +63,7 @@ impl SetHandle {
         let Drive { client, connection, bus, prepared, outage, window, leader, known_epoch, outlets } = drive;
         let settings = PipelineSettings {
             names: set.names.clone(),
-            stages: all_stages(&set, runs.values()),
+            stages: set.stage_topics(),
             window,
             leader,
             known_epoch,
@@ -185,17 +185,6 @@ fn shown(own: Option<Exit>, before: Option<&Exit>) -> Option<Exit> {
         Some(exit) => Some(exit),
         None => before.cloned(),
     }
-}
-
-/// The stages of the set, and those that only its live runs still know: an edit of a Pipeline applies to later runs.
-fn all_stages<'a>(set: &StageSet, runs: impl Iterator<Item = &'a RunSettings>) -> Vec<(StageName, u16)> {
-    let mut stages = set.stage_topics();
-    for stage in runs.flat_map(|run| &run.plan.stages) {
-        if !stages.iter().any(|(name, _)| *name == stage.name) {
-            stages.push((stage.name.clone(), stage.partitions));
-        }
-    }
-    stages
 }
 
 /// A panic while the lock was held leaves a map that is still whole.

@@ -1,10 +1,11 @@
 //! The topics of a set of stages: what they shall be, checked against what they are.
 
-use orch_bus::{Bus, BusError, TopicMismatch, TopicSpec};
+use orch_bus::{Bus, BusError, TopicSpec};
 use orch_crds::pipeline::DeletionPolicy;
 use orch_runner::topics;
 
 use super::StageSet;
+use crate::status::Condition;
 
 /// What the operator's settings say of every topic.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,13 +26,38 @@ pub(crate) fn specs(set: &StageSet, defaults: TopicDefaults) -> Vec<TopicSpec> {
     specs
 }
 
-/// Creates what is missing, where the set wants that, and says what differs.
+/// Why topics are not ready.
+pub(crate) enum Unready {
+    /// These are still to be created.
+    Missing(Vec<String>),
+    /// Something else, which waits for a person or for Kafka.
+    Wrong(Condition),
+}
+
+impl Unready {
+    /// As people are told.
+    pub(crate) fn into_condition(self) -> Condition {
+        match self {
+            Self::Missing(topics) => Condition::of_bus(&BusError::MissingTopics(topics), None),
+            Self::Wrong(condition) => condition,
+        }
+    }
+}
+
+/// Compares the topics of a set with what they shall be; with `create` those that are missing are created, where the set
+/// wants that.
 pub(crate) async fn check(
     bus: &dyn Bus,
     set: &StageSet,
     defaults: TopicDefaults,
-) -> Result<Vec<TopicMismatch>, BusError> {
-    bus.ensure_topics(&specs(set, defaults), set.create_topics).await
+    create: bool,
+) -> Result<(), Unready> {
+    match bus.ensure_topics(&specs(set, defaults), create && set.create_topics).await {
+        Ok(mismatches) if mismatches.is_empty() => Ok(()),
+        Ok(mismatches) => Err(Unready::Wrong(Condition::of_mismatches(&mismatches))),
+        Err(BusError::MissingTopics(topics)) if set.create_topics => Err(Unready::Missing(topics)),
+        Err(error) => Err(Unready::Wrong(Condition::of_bus(&error, set.secret.as_deref()))),
+    }
 }
 
 /// Deletes the topics of a set that go with it, and looks once again: a worker or a producer that was slow to end

@@ -78,8 +78,8 @@ struct StageWorkers {
     deployment: Deployment,
     policy: WorkerPolicy,
     scaler: Scaler,
-    /// Replicas that the Deployment was asked for last; `None`: it is not there.
-    applied: Option<u32>,
+    /// The Deployment as we know it; `None`: it is not there.
+    known: Option<Known>,
     /// It was in the list with which a watch begins.
     is_listed: bool,
     unready_since: Option<Instant>,
@@ -109,7 +109,7 @@ impl Keeper {
             stage: stage.clone(),
             deployment: deployment.clone(),
             scaler: Scaler::default(),
-            applied: None,
+            known: None,
             is_listed: false,
             unready_since: None,
         };
@@ -162,8 +162,8 @@ impl Keeper {
         apply_config(&self.client, &self.set, &self.prepared).await?;
         for of in &mut self.stages {
             let (replicas, _) = of.scaler.replicas(Need::Idle, &of.policy, Instant::now());
-            apply_deployment(&self.client, &self.set, &of.deployment, replicas).await?;
-            of.applied = Some(replicas);
+            let applied = apply_deployment(&self.client, &self.set, &of.deployment, replicas).await?;
+            of.known = Some(Known::of(&applied));
             self.state.stages.entry(of.stage.clone()).or_default().wanted = replicas;
         }
         self.state.refused = None;
@@ -186,7 +186,8 @@ impl Keeper {
             };
             let (mut replicas, look) = of.scaler.replicas(need, &of.policy, now);
             wake = look.map_or(wake, |look| look.min(wake));
-            if let Some(before) = of.applied.filter(|before| (1..*before).contains(&replicas)) {
+            let before = of.known.as_ref().map(|known| known.replicas);
+            if let Some(before) = before.filter(|before| (1..*before).contains(&replicas)) {
                 let busy = self.hands.of(&of.stage).await;
                 replicas = of.scaler.hold(before.min(busy.len() as u32));
                 wake = wake.min(now + RETRY);
@@ -194,7 +195,7 @@ impl Keeper {
                     spare_the_busy(&self.client, &self.set, &of.stage, &busy).await;
                 }
             }
-            if of.applied == Some(replicas) {
+            if before == Some(replicas) {
                 continue;
             }
             match of.ask_for(replicas, &self.client, &self.set).await {
@@ -229,7 +230,7 @@ impl Keeper {
                 let Some(of) = self.by_name(&seen.name_any()) else { return };
                 of.is_listed = true;
                 // Also what somebody else made of it: then it is asked for again.
-                of.applied = of.applied.and(seen.spec.replicas).map(|replicas| replicas.max(0) as u32);
+                of.known = of.known.take().map(|known| known.or_newer(Known::of(&seen)));
                 let stage = of.stage.clone();
                 let ready = seen.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
                 self.state.stages.entry(stage).or_default().ready = ready.max(0) as u32;
@@ -258,7 +259,7 @@ impl Keeper {
 
     fn is_gone(&mut self, name: &str) {
         let Some(of) = self.by_name(name) else { return };
-        of.applied = None;
+        of.known = None;
         let stage = of.stage.clone();
         info!(set = %self.set.name, %stage, "a Deployment was deleted");
         self.state.stages.entry(stage).or_default().ready = 0;
@@ -293,16 +294,38 @@ impl Keeper {
 impl StageWorkers {
     /// Brings the Deployment to so many replicas. False: it has been deleted, and so is its owner about to be.
     async fn ask_for(&mut self, replicas: u32, client: &Client, set: &StageSet) -> Result<bool, kube::Error> {
-        let Self { stage, applied, .. } = self;
-        if applied.is_none() && !owner::stays(client, set).await? {
+        let Self { stage, known, .. } = self;
+        if known.is_none() && !owner::stays(client, set).await? {
             return Ok(false);
         }
-        apply_deployment(client, set, &self.deployment, replicas).await?;
-        match applied.replace(replicas) {
+        let applied = apply_deployment(client, set, &self.deployment, replicas).await?;
+        match known.replace(Known::of(&applied)) {
             None => info!(set = %set.name, %stage, replicas, "the Deployment is made again"),
-            Some(from) => info!(set = %set.name, %stage, from, to = replicas, "scaled"),
+            Some(before) => info!(set = %set.name, %stage, from = before.replicas, to = replicas, "scaled"),
         }
         Ok(true)
+    }
+}
+
+/// A Deployment as we know it, by our own request or by the watch.
+struct Known {
+    replicas: u32,
+    uid: Option<String>,
+    generation: Option<i64>,
+}
+
+impl Known {
+    fn of(deployment: &Deployment) -> Self {
+        Self {
+            replicas: deployment.spec.replicas.unwrap_or(0).max(0) as u32,
+            uid: deployment.uid(),
+            generation: deployment.metadata.generation,
+        }
+    }
+
+    /// What the watch saw, unless that was before our last request: its events come late.
+    fn or_newer(self, seen: Self) -> Self {
+        if seen.uid == self.uid && seen.generation < self.generation { self } else { seen }
     }
 }
 
@@ -310,4 +333,24 @@ impl StageWorkers {
 fn policy(set: &StageSet, name: &StageName) -> WorkerPolicy {
     let stage = set.stages.iter().find(|stage| stage.name == name.as_str());
     stage.map(StageSpec::worker_policy).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The watch brought the state of before, and the Deployment was scaled a second time, or back.
+    #[test]
+    fn an_event_from_before_our_last_request_undoes_nothing() {
+        let known = |uid: &str, generation, replicas| Known {
+            uid: Some(uid.to_owned()),
+            generation: Some(generation),
+            replicas,
+        };
+        let replicas = |seen| known("a", 3, 4).or_newer(seen).replicas;
+        assert_eq!(replicas(known("a", 2, 1)), 4, "from before");
+        assert_eq!(replicas(known("a", 3, 4)), 4, "our own");
+        assert_eq!(replicas(known("a", 4, 7)), 7, "somebody scaled it");
+        assert_eq!(replicas(known("b", 1, 1)), 1, "somebody made it anew");
+    }
 }

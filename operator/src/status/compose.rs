@@ -36,8 +36,9 @@ pub(super) fn compose(
 ) -> PipelineRunStatus {
     let mut status = written.clone();
     status.observed_generation = facts.generation.or(status.observed_generation);
-    status.start_offset = facts.start_offset.or(status.start_offset);
-    status.pipeline = facts.pipeline.clone().or(status.pipeline);
+    // How a run began is kept once, by whoever was first.
+    status.start_offset = status.start_offset.or(facts.start_offset);
+    status.pipeline = status.pipeline.or_else(|| facts.pipeline.clone());
     if let Some(seen) = seen
         && let (Some(plan), Some(view)) = (seen.plan.as_deref(), seen.view)
     {
@@ -92,6 +93,7 @@ mod tests {
     use orch_core::plan::plan;
     use orch_crds::PipelineRun;
     use orch_crds::conversion::run_spec;
+    use orch_crds::status::PinnedPipeline;
     use orch_wire::TopicPrefix;
     use serde_json::json;
 
@@ -204,5 +206,17 @@ mod tests {
         assert_eq!(run.after(Some(denied())), "False/KafkaUnreachable True/KafkaUnreachable");
         run.outage = None;
         assert_eq!(run.after(None), "True/TopicsReady False/Moving");
+    }
+
+    /// Two operators for a moment: the run goes on as the first of them began it.
+    #[test]
+    fn how_a_run_began_is_kept_once() {
+        let begun = |start_offset, generation| {
+            let pipeline = Some(PinnedPipeline { generation, ..PinnedPipeline::default() });
+            Facts { start_offset: Some(start_offset), pipeline, ..Facts::default() }
+        };
+        let first = compose(&PipelineRunStatus::default(), &begun(7, 1), None, 0);
+        let second = compose(&first, &begun(9, 2), None, 0);
+        assert_eq!((second.start_offset, second.pipeline.map(|kept| kept.generation)), (Some(7), Some(1)));
     }
 }

@@ -12,9 +12,9 @@ pub(crate) struct Facts {
     pub(crate) conditions: Vec<Condition>,
     /// The graph was refused: the run ends here.
     pub(crate) refused: bool,
-    /// Where the run's records begin.
+    /// Where the run's records begin, unless the status says so already.
     pub(crate) start_offset: Option<i64>,
-    /// The Pipeline that it is planned by.
+    /// The Pipeline that it is planned by, unless the status says so already.
     pub(crate) pipeline: Option<PinnedPipeline>,
 }
 
@@ -44,13 +44,6 @@ impl Facts {
             Condition::new(types::GRAPH_VALID, "True", graph_valid::VALID, warnings),
         ];
         Self { generation, conditions, ..Self::default() }
-    }
-
-    /// The same, and what was known before of where the run began.
-    pub(super) fn after(self, before: &Self) -> Self {
-        let start_offset = self.start_offset.or(before.start_offset);
-        let pipeline = self.pipeline.or_else(|| before.pipeline.clone());
-        Self { start_offset, pipeline, ..self }
     }
 
     /// The same with one condition more.

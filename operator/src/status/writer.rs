@@ -11,7 +11,7 @@ use orch_core::counted;
 use orch_core::id::RunUid;
 use orch_crds::PipelineRun;
 use orch_crds::condition::types;
-use orch_crds::status::{PipelineRunStatus, RunPhase};
+use orch_crds::status::{PinnedPipeline, PipelineRunStatus, RunPhase};
 use orch_runner::now_ms;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -36,9 +36,21 @@ const RETRY: Duration = Duration::from_secs(2);
 /// What the writer is told.
 pub(crate) enum Order {
     /// The reconcile found this; the sender is used when it is written.
-    Facts(Box<Facts>, Option<oneshot::Sender<()>>),
+    Facts(Box<Facts>, Option<oneshot::Sender<Beginning>>),
     /// The run is with this set's actor now.
     Follow(Arc<SetHandle>),
+}
+
+/// How a run began, as its status keeps it.
+pub(crate) struct Beginning {
+    pub(crate) start_offset: i64,
+    pub(crate) pipeline: Option<PinnedPipeline>,
+}
+
+impl Beginning {
+    fn of(status: &PipelineRunStatus) -> Self {
+        Self { start_offset: status.start_offset.unwrap_or(0), pipeline: status.pipeline.clone() }
+    }
 }
 
 /// The actor that a run is with.
@@ -72,7 +84,7 @@ pub(crate) struct Writer {
     source: Option<Source>,
     /// What stands in the resource, as far as this writer knows.
     written: PipelineRunStatus,
-    waiting: Vec<oneshot::Sender<()>>,
+    waiting: Vec<oneshot::Sender<Beginning>>,
 }
 
 enum Outcome {
@@ -137,7 +149,7 @@ impl Writer {
     fn obey(&mut self, order: Order) -> bool {
         match order {
             Order::Facts(facts, done) => {
-                self.facts = facts.after(&self.facts);
+                self.facts = *facts;
                 self.waiting.extend(done);
             }
             Order::Follow(set) => {
@@ -177,7 +189,7 @@ impl Writer {
         }
         for done in self.waiting.drain(..) {
             // Whoever asked may have been cancelled.
-            let _ = done.send(());
+            let _ = done.send(Beginning::of(&self.written));
         }
         let settled = self.facts.refused || snapshot.is_some_and(|snapshot| snapshot.settled);
         if self.written.phase.is_final() && settled { Outcome::Over } else { Outcome::Written }

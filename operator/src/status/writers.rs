@@ -10,7 +10,7 @@ use orch_crds::PipelineRun;
 use tokio::sync::{mpsc, oneshot};
 
 use super::facts::Facts;
-use super::writer::{Order, Writer};
+use super::writer::{Beginning, Order, Writer};
 use crate::context::Context;
 use crate::stages::SetHandle;
 
@@ -30,12 +30,18 @@ impl Writers {
         self.send(context, run, Order::Facts(Box::new(facts), None));
     }
 
-    /// Hands facts over and waits until they are written. False: they could not be, or not soon.
-    pub(crate) async fn write(&self, context: &Arc<Context>, run: &PipelineRun, facts: Facts) -> bool {
+    /// Hands facts over and waits until they are written; gives how the run began as it is kept now. `None`: they could
+    /// not be written, or not soon.
+    pub(crate) async fn write(
+        &self,
+        context: &Arc<Context>,
+        run: &PipelineRun,
+        facts: Facts,
+    ) -> Option<Beginning> {
         let (done, written) = oneshot::channel();
         self.send(context, run, Order::Facts(Box::new(facts), Some(done)));
         // Whoever waits keeps the run from being looked at, also when it is being deleted.
-        matches!(tokio::time::timeout(SOON, written).await, Ok(Ok(())))
+        tokio::time::timeout(SOON, written).await.ok()?.ok()
     }
 
     /// From here on the writer shows what the actor of `set` says of the run.

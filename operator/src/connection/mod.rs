@@ -1,7 +1,9 @@
 //! Connections to Kafka: the operator's own, and those that Secrets name. One client set a connection.
 
+mod own;
+
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -11,6 +13,7 @@ use orch_bus::{Bus, BusError};
 use orch_crds::condition::accepted;
 use tracing::info;
 
+use self::own::Own;
 use crate::missing::Missing;
 use crate::stages::StageSet;
 
@@ -26,59 +29,17 @@ pub(crate) struct Connections {
     buses: Mutex<HashMap<Files, Arc<dyn Bus>>>,
 }
 
-/// Where the operator's own connection stands.
-struct Own {
-    folder: PathBuf,
-    bootstrap: Option<String>,
-}
-
-impl Own {
-    /// What stands there now: a Secret that is mounted changes when its password does.
-    fn read(&self) -> Result<Files, BusError> {
-        let Self { folder, bootstrap } = self;
-        let mut own: Files = KEYS
-            .iter()
-            .filter_map(|key| Some(((*key).to_owned(), std::fs::read(folder.join(key)).ok()?)))
-            .collect();
-        if let Some(bootstrap) = bootstrap {
-            let properties = own.entry(KEYS[0].to_owned()).or_default();
-            let kept: Vec<String> = String::from_utf8_lossy(properties)
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("bootstrap.servers"))
-                .map(str::to_owned)
-                .chain([format!("bootstrap.servers={bootstrap}")])
-                .collect();
-            *properties = (kept.join("\n") + "\n").into_bytes();
-        }
-        if own.is_empty() {
-            let problem = format!(
-                "no client.properties in {}, and ORCH_BOOTSTRAP_SERVERS is not set",
-                folder.display()
-            );
-            return Err(BusError::Config(problem));
-        }
-        Ok(own)
-    }
-}
-
 impl Connections {
     /// `folder` holds the operator's own connection; `bootstrap` overrides what it says, and may stand alone.
     pub(crate) fn new(folder: &Path, bootstrap: Option<&str>) -> Result<Self, BusError> {
-        let own = Own { folder: folder.to_owned(), bootstrap: bootstrap.map(str::to_owned) };
-        own.read()?;
-        Ok(Self { own, buses: Mutex::default() })
-    }
-
-    /// The operator's own connection, as workers get it.
-    pub(crate) fn own(&self) -> Result<Files, BusError> {
-        self.own.read()
+        Ok(Self { own: Own::new(folder, bootstrap)?, buses: Mutex::default() })
     }
 
     /// The bus behind a connection: the same one for the same contents.
     pub(crate) fn bus(&self, files: &Files) -> Result<Arc<dyn Bus>, BusError> {
+        let own = self.own.now();
         let mut buses = self.buses.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody uses these any more: a Secret says something else by now, and the clients would try the old for ever.
-        let own = self.own().unwrap_or_default();
         buses.retain(|files, bus| *files == own || Arc::strong_count(bus) > 1);
         if let Some(bus) = buses.get(files) {
             return Ok(bus.clone());
@@ -92,7 +53,7 @@ impl Connections {
 
     /// The trouble of the operator's own connection, for readiness.
     pub(crate) fn own_trouble(&self) -> Option<String> {
-        match self.own().and_then(|own| self.bus(&own)) {
+        match self.bus(&self.own.now()) {
             Ok(bus) => bus.trouble(),
             Err(error) => Some(error.to_string()),
         }
@@ -122,7 +83,7 @@ pub(crate) async fn of_set(
 ) -> Result<Result<Files, Missing>, kube::Error> {
     let invalid = |message| Missing { reason: accepted::SECRET_INVALID, message };
     let Some(name) = &set.secret else {
-        return Ok(connections.own().map_err(|error| invalid(error.to_string())));
+        return Ok(Ok(connections.own.now()));
     };
     let api: Api<Secret> = Api::namespaced(client.clone(), &set.namespace);
     Ok(match api.get_opt(name).await? {
