@@ -56,7 +56,7 @@ async fn run(
 ) -> Result<f64, BusError> {
     let (ready, events) = topics;
     let producer = bus.producer().await?;
-    let mut reader = bus.read(events, 0, from).await?;
+    let mut reader = bus.read(events, 0, from..from).await?;
     let since = Instant::now();
     let (mut sent, mut answered) = (0, 0);
     while answered < count {

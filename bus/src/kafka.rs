@@ -13,6 +13,7 @@ mod producer;
 mod reader;
 mod sight;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -69,13 +70,18 @@ impl Bus for KafkaBus {
         blocking(&self.core, move |core| core.committed(&group, &topic)).await
     }
 
-    async fn read(&self, topic: &str, partition: i32, offset: i64) -> Result<Box<dyn Reader>, BusError> {
+    async fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        stretch: Range<i64>,
+    ) -> Result<Box<dyn Reader>, BusError> {
         let (name, core) = (topic.to_owned(), self.core.clone());
         let reader = blocking(&self.core, move |known| {
             if partition < 0 || partition as usize >= known.partitions(&name)? {
                 return Err(BusError::UnknownTopic(format!("{name}[{partition}]")));
             }
-            reader::open(core, name, partition, offset)
+            reader::open(core, name, partition, stretch)
         });
         Ok(Box::new(reader.await?))
     }

@@ -2,6 +2,7 @@
 //!
 //! The bus knows topics, partitions, offsets and consumer groups; it knows nothing of graphs or runs.
 
+mod goal;
 pub mod memory;
 mod obstacle;
 pub mod progress;
@@ -10,6 +11,7 @@ pub mod progress;
 pub mod kafka;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -197,8 +199,13 @@ pub trait Bus: Send + Sync + 'static {
     /// Position of `group` in each partition of `topic`; `None` where it has none.
     async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError>;
 
-    /// Reads one partition from `offset` on, outside any group.
-    async fn read(&self, topic: &str, partition: i32, offset: i64) -> Result<Box<dyn Reader>, BusError>;
+    /// Reads one partition from the beginning of `stretch` on and beyond its end, outside any group.
+    async fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        stretch: Range<i64>,
+    ) -> Result<Box<dyn Reader>, BusError>;
 
     /// Writes. One producer a process: idempotent, acks=all.
     async fn producer(&self) -> Result<Box<dyn Producer>, BusError>;
@@ -215,9 +222,11 @@ pub trait Bus: Send + Sync + 'static {
 pub trait Reader: Send {
     /// Waits for records and gives all that are there, at most a few thousand. Cancel-safe.
     ///
-    /// Gives none once: when it has come to the end for the first time. Whoever asked for [`Bus::bounds`] before it was
-    /// opened has then seen every record below them, also where the last offsets hold none (of compaction, or of a
-    /// transaction).
+    /// Gives none once: when every record of the stretch that it was opened with was given, also where the last offsets
+    /// hold none (of compaction, or of a transaction). An end that the broker reports on the way counts for nothing: a
+    /// broker that has just become the leader, or that follows one, may report a lower one than the leader before it did.
+    /// Only when the leader itself says that the log does not go that far any more, because it was made anew or has
+    /// lost its end, is that the end.
     async fn next(&mut self) -> Result<Vec<Message>, BusError>;
 }
 

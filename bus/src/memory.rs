@@ -7,6 +7,7 @@ mod producer;
 mod topic;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -131,9 +132,14 @@ impl Bus for MemoryBus {
         }
     }
 
-    async fn read(&self, topic: &str, partition: i32, offset: i64) -> Result<Box<dyn Reader>, BusError> {
+    async fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        stretch: Range<i64>,
+    ) -> Result<Box<dyn Reader>, BusError> {
         let known = self.inner.known_topic(topic)?;
-        Ok(Box::new(TopicReader::new(known, partition, offset)?))
+        Ok(Box::new(TopicReader::new(known, partition, stretch)?))
     }
 
     async fn producer(&self) -> Result<Box<dyn Producer>, BusError> {

@@ -44,8 +44,7 @@ pub(crate) struct Stretch {
     pub(crate) until: i64,
 }
 
-/// Reads a stretch, batch by batch, to its end. `until` was asked for before: nothing of it comes after the reader has
-/// come to the end.
+/// Reads a stretch, batch by batch, to its end: the reader says when all of it was given.
 pub(crate) async fn read_stretch(
     bus: &dyn Bus,
     stretch: &Stretch,
@@ -55,7 +54,7 @@ pub(crate) async fn read_stretch(
     if from >= until {
         return Ok(());
     }
-    let mut reader = bus.read(topic, *partition, *from).await?;
+    let mut reader = bus.read(topic, *partition, *from..*until).await?;
     loop {
         let Some(batch) = next_batch(bus, topic, &mut *reader).await? else { continue };
         for message in batch.iter().filter(|message| message.offset < *until) {

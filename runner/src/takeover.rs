@@ -54,7 +54,7 @@ impl Actor {
         let end = bus.bounds(&events_topic).await?.first().map_or(0, |bounds| bounds.high);
         let start = runs.iter().map(|(run, _)| run.start_offset).min().unwrap_or(end).min(end);
         let mut actor = Self {
-            reader: bus.read(&events_topic, 0, start).await?,
+            reader: bus.read(&events_topic, 0, start..end).await?,
             bus,
             outbox,
             control_topic: settings.names.control().into(),
@@ -112,7 +112,7 @@ impl Actor {
         Ok(())
     }
 
-    /// Takes the next records in. `false` when the reader has come to the end.
+    /// Takes the next records in. `false` when the reader has come to the end that was asked for.
     async fn read_some(&mut self) -> Result<bool, BusError> {
         let batch = tokio::select! {
             batch = next_batch(&*self.bus, &self.events_topic, &mut *self.reader) => batch?,

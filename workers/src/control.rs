@@ -99,8 +99,8 @@ impl Follower {
         open: &mut Option<u64>,
     ) -> Result<Infallible, Stop> {
         loop {
-            // Only a reader that is opened after the question tells of the end that was asked for, and not of an earlier
-            // one.
+            // A reader tells of the end that it was opened with: only one that is opened after the question knows the one
+            // to wait for.
             let mut reader = self.open().await?;
             if let Some(number) = *open {
                 while self.pass_on(reader.next().await).await? {}
@@ -146,12 +146,12 @@ impl Follower {
             // Truncated, or deleted and made anew.
             self.position = bounds.low;
         }
-        let reader = self.bus.read(&self.topic, 0, self.position).await?;
+        let reader = self.bus.read(&self.topic, 0, self.position..bounds.high).await?;
         self.trouble.clear();
         Ok(reader)
     }
 
-    /// Passes records on. `false` when there are none: the reader has come to the end.
+    /// Passes records on. `false` when there are none: the reader has given all that it was opened for.
     async fn pass_on(&mut self, batch: Result<Vec<Message>, BusError>) -> Result<bool, Stop> {
         let records = batch?;
         let Some(last) = records.last() else { return Ok(false) };

@@ -269,7 +269,7 @@ impl Core {
         (0..self.partitions(topic)?).map(|partition| self.bounds_of(topic, partition as i32)).collect()
     }
 
-    fn bounds_of(&self, topic: &str, partition: i32) -> Result<Bounds, BusError> {
+    pub(super) fn bounds_of(&self, topic: &str, partition: i32) -> Result<Bounds, BusError> {
         let (low, high) = self.settled(topic, || self.client.fetch_watermarks(topic, partition, ASK))?;
         Ok(Bounds { low, high })
     }

@@ -50,8 +50,9 @@ const PRODUCER: [(&str, &str); 9] = [
     ("retry.backoff.max.ms", "1000"),
 ];
 
-const CONSUMER: [(&str, &str); 8] = [
+const CONSUMER: [(&str, &str); 9] = [
     ("enable.auto.commit", "false"),
+    ("enable.partition.eof", "false"),
     ("enable.auto.offset.store", "false"),
     ("auto.offset.reset", "earliest"),
     ("fetch.min.bytes", "1"),
@@ -62,11 +63,7 @@ const CONSUMER: [(&str, &str); 8] = [
     ("queued.max.messages.kbytes", "16384"),
 ];
 
-/// A reader tells when it has come to the end.
-const READER: [(&str, &str); 1] = [("enable.partition.eof", "true")];
-
-const MEMBER: [(&str, &str); 7] = [
-    ("enable.partition.eof", "false"),
+const MEMBER: [(&str, &str); 6] = [
     ("group.protocol", "classic"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("session.timeout.ms", "6000"),
@@ -230,7 +227,7 @@ impl KafkaConfig {
 
     /// A consumer by `assign`. librdkafka wants a group's name for it all the same; nothing is committed.
     pub(super) fn reader(&self, group: &str) -> ClientConfig {
-        let mut config = self.with(&[&COMMON, &SEEN, &CONSUMER, &READER]);
+        let mut config = self.with(&[&COMMON, &SEEN, &CONSUMER]);
         config.set("group.id", group);
         config
     }
@@ -281,10 +278,8 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, BusError> {
         let (name, value) =
             line.split_once('=').ok_or_else(|| at("not of the form name=value".to_owned()))?;
         let name = name.trim();
-        let ours = [&COMMON[..], &SEEN, &PRODUCER, &CONSUMER, &READER, &MEMBER]
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| *name);
+        let ours =
+            [&COMMON[..], &SEEN, &PRODUCER, &CONSUMER, &MEMBER].into_iter().flatten().map(|(name, _)| *name);
         if ours.chain(REFUSED).any(|own| own == name) {
             return Err(at(format!(
                 "`{name}` is set by kafka-orchestrator and cannot be changed: remove it"

@@ -1,6 +1,7 @@
 //! What the clients say about the connection. librdkafka tells the reason of a failure (a wrong password, a certificate)
 //! only to the error callback: the calls themselves just time out.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::ClientContext;
@@ -150,11 +151,18 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 pub(super) struct Context {
     health: Arc<Health>,
     pub(super) sight: Sight,
+    came_to: AtomicI64,
 }
 
 impl Context {
     pub(super) fn new(health: &Arc<Health>) -> Self {
-        Self { health: health.clone(), sight: Sight::default() }
+        Self { health: health.clone(), sight: Sight::default(), came_to: AtomicI64::new(-1) }
+    }
+
+    /// The end that the client of one partition has come to, as it was when the newest statistics were made; negative
+    /// before there was one. rdkafka tells of an end by an event too, but does not say where it was.
+    pub(super) fn came_to(&self) -> i64 {
+        self.came_to.load(Ordering::Acquire)
     }
 }
 
@@ -170,6 +178,9 @@ impl ClientContext for Context {
 
     fn stats(&self, statistics: Statistics) {
         self.sight.look(&statistics);
+        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        let came_to = partitions.map(|partition| partition.eof_offset).max();
+        self.came_to.store(came_to.unwrap_or(-1), Ordering::Release);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reads one partition by `assign`, on a thread of its own.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -13,6 +14,7 @@ use super::admin::{Core, spawn};
 use super::config::refused;
 use super::context::{Context, is_unknown_topic};
 use super::message::Copier;
+use crate::goal::Goal;
 use crate::{BusError, Message, Reader};
 
 /// Records of one call at most.
@@ -21,6 +23,8 @@ const BATCH: usize = 4096;
 const BATCHES: usize = 4;
 /// After this the thread looks whether anybody still listens.
 const POLL: Duration = Duration::from_millis(100);
+/// How often the leader is asked whether the log has become shorter than the stretch that is waited for.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The async side.
 pub(super) struct KafkaReader {
@@ -34,21 +38,22 @@ pub(super) fn open(
     core: Arc<Core>,
     topic: String,
     partition: i32,
-    offset: i64,
+    stretch: Range<i64>,
 ) -> Result<KafkaReader, BusError> {
     // A group that whoever may read the topic may most likely name as well; nothing is committed to it.
     let settings = core.config.reader(&topic);
     let consumer: BaseConsumer<Context> =
         settings.create_with_context(Context::new(&core.health)).map_err(|e| refused(&e))?;
     let mut assignment = TopicPartitionList::new();
+    let from = stretch.start.max(0);
     let assigned = assignment
-        .add_partition_offset(&topic, partition, Offset::Offset(offset.max(0)))
+        .add_partition_offset(&topic, partition, Offset::Offset(from))
         .and_then(|()| consumer.assign(&assignment));
     assigned.map_err(|error| core.health.explain(&error, &topic))?;
     let (sender, batches) = mpsc::channel(BATCHES);
     let ended = BusError::Other(format!("the reader of `{topic}` has ended"));
-    let copier = Copier::default();
-    let thread = Thread { core, consumer, topic, offset, copier, came_to_end: false, sender };
+    let (copier, goal, asked) = (Copier::default(), Goal::new(stretch), Instant::now());
+    let thread = Thread { core, consumer, topic, partition, from, copier, goal, asked, sender };
     spawn("kafka-reader", move || thread.run())?;
     Ok(KafkaReader { batches, ended })
 }
@@ -69,26 +74,39 @@ struct Thread {
     core: Arc<Core>,
     consumer: BaseConsumer<Context>,
     topic: String,
-    offset: i64,
+    partition: i32,
+    from: i64,
     copier: Copier,
-    /// It has come to the end once.
-    came_to_end: bool,
+    goal: Goal,
+    /// When the leader was asked for its end.
+    asked: Instant,
     sender: mpsc::Sender<Result<Vec<Message>, BusError>>,
 }
 
 impl Thread {
     fn run(mut self) {
         while !self.sender.is_closed() {
-            let before = self.came_to_end;
-            let batch = self.poll();
-            let failed = batch.is_err();
-            let tell = |batch| self.sender.blocking_send(batch).is_ok();
-            let is_heard = batch.as_ref().is_ok_and(Vec::is_empty) || tell(batch);
-            let at_end = self.came_to_end != before;
-            if failed || !is_heard || at_end && !tell(Ok(Vec::new())) {
+            if self.goal.is_news() && !self.tell(Ok(Vec::new())) {
                 break;
             }
+            // Asked before the poll: what stands below it was queued by then, and a poll that gives nothing has
+            // emptied the queue.
+            let came_to = self.consumer.context().came_to();
+            match self.poll() {
+                Ok(batch) if batch.is_empty() => self.look_for_the_end(came_to),
+                batch => {
+                    let failed = batch.is_err();
+                    if !self.tell(batch) || failed {
+                        break;
+                    }
+                }
+            }
         }
+    }
+
+    /// Whether it was heard.
+    fn tell(&self, batch: Result<Vec<Message>, BusError>) -> bool {
+        self.sender.blocking_send(batch).is_ok()
     }
 
     /// What is there, at most [`BATCH`].
@@ -99,16 +117,13 @@ impl Thread {
         let mut wait = POLL;
         while batch.len() < BATCH {
             match self.consumer.poll(wait) {
-                // An offset that is not there (yet) makes librdkafka begin at the first one.
                 Some(Ok(message)) => {
-                    if rdkafka::Message::offset(&message) >= self.offset {
+                    let offset = rdkafka::Message::offset(&message);
+                    self.goal.reached(offset + 1);
+                    // An offset that is not there (yet) makes librdkafka begin at the first one.
+                    if offset >= self.from {
                         batch.push(self.copier.copy(&message));
                     }
-                }
-                // Records that come after this one are after the end: they are for the next batch.
-                Some(Err(KafkaError::PartitionEOF(_))) if !self.came_to_end => {
-                    self.came_to_end = true;
-                    break;
                 }
                 Some(Err(error)) => self.check(&error)?,
                 None => break,
@@ -116,6 +131,33 @@ impl Thread {
             wait = Duration::ZERO;
         }
         Ok(batch)
+    }
+
+    /// No record has come for a while: nothing may be left of the stretch all the same.
+    fn look_for_the_end(&mut self, came_to: i64) {
+        if self.goal.is_complete() {
+            return;
+        }
+        self.goal.reached(self.behind_transactions());
+        // What compaction has left out is behind us when the client has come to an end behind it.
+        self.goal.reached(came_to);
+        // An end before ours: the broker that we read from may lag behind, and then more comes. The leader knows.
+        if came_to >= 0 && !self.goal.is_complete() && self.asked.elapsed() > ASK_AGAIN {
+            if let Ok(bounds) = self.core.bounds_of(&self.topic, self.partition) {
+                self.goal.ends_at(bounds.high);
+            }
+            self.asked = Instant::now();
+        }
+    }
+
+    /// Where the client is: behind the last record, and behind the end of a transaction, which is none.
+    fn behind_transactions(&self) -> i64 {
+        let position = self.consumer.position().ok();
+        let element = position.as_ref().and_then(|list| list.find_partition(&self.topic, self.partition));
+        match element.map(|element| element.offset()) {
+            Some(Offset::Offset(position)) => position,
+            _ => -1,
+        }
     }
 
     /// Most errors are the client's own business: it tries again.
@@ -135,3 +177,6 @@ impl Thread {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

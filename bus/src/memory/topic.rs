@@ -1,11 +1,13 @@
 //! A topic and the reading of one partition.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
+use crate::goal::Goal;
 use crate::{BusError, Message, Reader, TopicMismatch, TopicSpec};
 
 /// Records that one call of a reader gives at most.
@@ -94,24 +96,28 @@ pub(super) struct TopicReader {
     topic: Arc<Topic>,
     partition: i32,
     at: usize,
-    /// It has said that it was at the end.
-    came_to_end: bool,
+    goal: Goal,
 }
 
 impl TopicReader {
-    pub(super) fn new(topic: Arc<Topic>, partition: i32, offset: i64) -> Result<Self, BusError> {
+    pub(super) fn new(topic: Arc<Topic>, partition: i32, stretch: Range<i64>) -> Result<Self, BusError> {
         if topic.log(partition).is_none() {
             return Err(BusError::UnknownTopic(format!("{}[{partition}]", topic.name())));
         }
-        Ok(Self { topic, partition, at: usize::try_from(offset).unwrap_or(0), came_to_end: false })
+        let at = usize::try_from(stretch.start).unwrap_or(0);
+        Ok(Self { topic, partition, at, goal: Goal::new(stretch) })
     }
 
     fn take(&mut self) -> Vec<Message> {
         let Some(log) = self.topic.log(self.partition) else { return Vec::new() };
         let end = log.len().min(self.at.saturating_add(BATCH));
-        let Some(records) = log.get(self.at..end) else { return Vec::new() };
-        self.at = end;
-        records.to_vec()
+        let records = log.get(self.at..end).map(<[Message]>::to_vec).unwrap_or_default();
+        self.at = self.at.max(end);
+        self.goal.reached(self.at as i64);
+        if records.is_empty() {
+            self.goal.ends_at(end as i64);
+        }
+        records
     }
 }
 
@@ -122,12 +128,15 @@ impl Reader for TopicReader {
             let topic = self.topic.clone();
             // Made before the look, so that what comes between look and wait wakes it.
             let changed = topic.changed.notified();
+            if self.goal.is_news() {
+                return Ok(Vec::new());
+            }
             let records = self.take();
             if !records.is_empty() {
                 return Ok(records);
             }
             self.topic.check_exists()?;
-            if !std::mem::replace(&mut self.came_to_end, true) {
+            if self.goal.is_news() {
                 return Ok(Vec::new());
             }
             changed.await;

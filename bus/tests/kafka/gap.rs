@@ -33,7 +33,7 @@ async fn the_end_is_told_where_the_last_offsets_hold_no_record() {
     // The broker writes it after it has answered.
     let high = || async { bus.bounds(&topic).await.unwrap()[0].high };
     until("the end of the transaction at offset 2", || async { (high().await == 3).then_some(()) }).await;
-    let mut reader = bus.read(&topic, 0, 0).await.unwrap();
+    let mut reader = bus.read(&topic, 0, 0..3).await.unwrap();
     let mut seen = Vec::new();
     loop {
         let batch = soon("the end", reader.next()).await.unwrap();

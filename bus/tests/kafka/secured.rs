@@ -63,7 +63,7 @@ async fn a_password_lets_in() {
     let topic = topic(&bus, &crate::prefix("scram"), "all", 1).await;
     let producer = bus.producer().await.unwrap();
     write(&*producer, &topic, 0, 0..100).await;
-    assert_eq!(read(&mut *bus.read(&topic, 0, 0).await.unwrap(), 100).await.len(), 100);
+    assert_eq!(read(&mut *bus.read(&topic, 0, 0..0).await.unwrap(), 100).await.len(), 100);
     let mut member = bus.join(&topic, &topic).await.unwrap();
     let records = take(&mut *member, 100, 100).await;
     assert_eq!(tokens(&records).len(), 100);

@@ -24,7 +24,7 @@ async fn everything_goes_on_after_an_outage() {
     let topic = topic(&bus, "bus-test.outage.", "all", 1).await;
     let producer = bus.producer().await.unwrap();
     let mut undelivered = producer.undelivered().unwrap();
-    let mut reader = bus.read(&topic, 0, 0).await.unwrap();
+    let mut reader = bus.read(&topic, 0, 0..0).await.unwrap();
     let mut member = bus.join(&topic, &topic).await.unwrap();
     write(&*producer, &topic, 0, 0..100).await;
     let mut seen = read(&mut *reader, 100).await;

@@ -192,7 +192,7 @@ pub(crate) async fn tells_what_is_committed(bus: &dyn Bus, prefix: &str) {
     assert_eq!(both[0], None);
     assert_eq!(both[1].as_ref().map(|committed| committed.offset), Some(3));
     // A reader from the committed offset sees what the group has not finished, and a little more.
-    let mut reader = bus.read(&name, 1, 3).await.unwrap();
+    let mut reader = bus.read(&name, 1, 3..3).await.unwrap();
     assert_eq!(
         read(&mut *reader, 7).await.iter().map(token).collect::<Vec<_>>(),
         (3..10).collect::<Vec<_>>()

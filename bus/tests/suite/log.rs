@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use orch_bus::{Bus, BusError, Outgoing};
+use orch_bus::{Bus, BusError, Outgoing, Reader};
 
 use super::{read, record, soon, token, topic, write};
 
@@ -15,7 +15,7 @@ pub(crate) async fn keeps_the_order_of_a_partition(bus: &dyn Bus, prefix: &str) 
         producer.send(part.to_vec());
     }
     for partition in 0..3 {
-        let mut reader = bus.read(&name, partition, 0).await.unwrap();
+        let mut reader = bus.read(&name, partition, 0..0).await.unwrap();
         let records = read(&mut *reader, 3_000).await;
         for (at, message) in records.iter().enumerate() {
             assert_eq!((message.partition, message.offset), (partition, at as i64));
@@ -34,10 +34,10 @@ pub(crate) async fn reads_from_an_offset(bus: &dyn Bus, prefix: &str) {
     let name = topic(bus, prefix, "offset", 1).await;
     let producer = bus.producer().await.unwrap();
     write(&*producer, &name, 0, 0..100).await;
-    let mut reader = bus.read(&name, 0, 60).await.unwrap();
+    let mut reader = bus.read(&name, 0, 60..60).await.unwrap();
     let records = read(&mut *reader, 40).await;
     assert_eq!(records.iter().map(token).collect::<Vec<_>>(), (60..100).collect::<Vec<_>>());
-    let mut at_end = bus.read(&name, 0, 100).await.unwrap();
+    let mut at_end = bus.read(&name, 0, 100..100).await.unwrap();
     write(&*producer, &name, 0, 100..101).await;
     assert_eq!(token(&read(&mut *at_end, 1).await[0]), 100);
 }
@@ -45,7 +45,7 @@ pub(crate) async fn reads_from_an_offset(bus: &dyn Bus, prefix: &str) {
 pub(crate) async fn wakes_a_waiting_reader(bus: &dyn Bus, prefix: &str) {
     let name = topic(bus, prefix, "wake", 1).await;
     let producer = bus.producer().await.unwrap();
-    let mut reader = bus.read(&name, 0, 0).await.unwrap();
+    let mut reader = bus.read(&name, 0, 0..0).await.unwrap();
     for round in 0..200 {
         // The reader is asked first, so that it waits when the record is written.
         let (records, ()) = tokio::join!(read(&mut *reader, 1), async {
@@ -89,7 +89,7 @@ pub(crate) async fn gives_back_what_cannot_be_written(bus: &dyn Bus, prefix: &st
     assert!(matches!(&back[0].error, BusError::TooLarge(topic) if *topic == name), "{}", back[0].error);
     assert_eq!(back[1].token, 3);
     assert!(matches!(&back[1].error, BusError::UnknownTopic(_)), "{}", back[1].error);
-    let mut reader = bus.read(&name, 0, 0).await.unwrap();
+    let mut reader = bus.read(&name, 0, 0..0).await.unwrap();
     assert_eq!(read(&mut *reader, 2).await.iter().map(token).collect::<Vec<_>>(), [0, 2], "the others are");
 }
 
@@ -99,14 +99,14 @@ pub(crate) async fn flushes_large_sends(bus: &dyn Bus, prefix: &str) {
     // More than a client queues.
     write(&*producer, &name, 0, 0..150_000).await;
     assert_eq!(bus.bounds(&name).await.unwrap()[0].high, 150_000);
-    let mut reader = bus.read(&name, 0, 0).await.unwrap();
+    let mut reader = bus.read(&name, 0, 0..0).await.unwrap();
     let records = read(&mut *reader, 150_000).await;
     assert!(records.iter().enumerate().all(|(at, message)| token(message) == at as u64));
 }
 
 pub(crate) async fn ends_a_reader_of_a_deleted_topic(bus: &dyn Bus, prefix: &str) {
     let name = topic(bus, prefix, "gone", 1).await;
-    let mut reader = bus.read(&name, 0, 0).await.unwrap();
+    let mut reader = bus.read(&name, 0, 0..0).await.unwrap();
     assert!(soon("the end", reader.next()).await.unwrap().is_empty());
     let (error, ()) = tokio::join!(soon("the reader to notice", reader.next()), async {
         bus.delete_topics(std::slice::from_ref(&name)).await.unwrap();
@@ -115,30 +115,46 @@ pub(crate) async fn ends_a_reader_of_a_deleted_topic(bus: &dyn Bus, prefix: &str
     assert!(matches!(&error, BusError::UnknownTopic(topic) if *topic == name), "{error}");
 }
 
-pub(crate) async fn tells_once_that_it_came_to_the_end(bus: &dyn Bus, prefix: &str) {
+pub(crate) async fn tells_once_that_it_gave_what_was_asked_for(bus: &dyn Bus, prefix: &str) {
     let name = topic(bus, prefix, "end", 1).await;
     let producer = bus.producer().await.unwrap();
     for (written, from) in [(0, 0), (5_000, 0), (5_000, 4_990), (5_000, 5_000), (5_000, 9_000)] {
         let there = bus.bounds(&name).await.unwrap()[0].high;
         write(&*producer, &name, 0, there as u64..written).await;
-        let mut reader = bus.read(&name, 0, from).await.unwrap();
-        let mut seen = Vec::new();
-        loop {
-            let batch = soon("records or the end", reader.next()).await.unwrap();
-            if batch.is_empty() {
-                break;
-            }
-            seen.extend(batch.iter().map(|record| record.offset));
-        }
+        let mut reader = bus.read(&name, 0, from..written as i64).await.unwrap();
+        let seen = all_of_it(&mut *reader).await;
         assert_eq!(seen, (from..written as i64).collect::<Vec<_>>(), "all of it before the end");
     }
     // What comes later is no second end.
-    let mut reader = bus.read(&name, 0, 4_999).await.unwrap();
+    let mut reader = bus.read(&name, 0, 4_999..5_000).await.unwrap();
     assert_eq!(token(&read(&mut *reader, 1).await[0]), 4_999);
     assert!(soon("the end", reader.next()).await.unwrap().is_empty());
     for at in 5_000..5_010 {
         write(&*producer, &name, 0, at..at + 1).await;
         let batch = soon("a record", reader.next()).await.unwrap();
         assert_eq!(batch.iter().map(token).collect::<Vec<_>>(), [at]);
+    }
+}
+
+pub(crate) async fn does_not_wait_for_what_the_log_has_lost(bus: &dyn Bus, prefix: &str) {
+    let name = topic(bus, prefix, "lost", 1).await;
+    let producer = bus.producer().await.unwrap();
+    write(&*producer, &name, 0, 0..10).await;
+    // As it was before the topic was deleted and made anew.
+    for (stretch, left) in [(4..1_000, 4..10), (10..1_000, 10..10), (500..1_000, 10..10)] {
+        let mut reader = bus.read(&name, 0, stretch).await.unwrap();
+        assert_eq!(all_of_it(&mut *reader).await, left.collect::<Vec<_>>());
+    }
+}
+
+/// The offsets of everything until the reader says that this was all.
+async fn all_of_it(reader: &mut dyn Reader) -> Vec<i64> {
+    let mut seen = Vec::new();
+    loop {
+        let batch = soon("records or the end", reader.next()).await.unwrap();
+        if batch.is_empty() {
+            return seen;
+        }
+        seen.extend(batch.iter().map(|record| record.offset));
     }
 }

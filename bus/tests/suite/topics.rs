@@ -46,7 +46,7 @@ pub(crate) async fn unknown_topics_are_named(bus: &dyn Bus, prefix: &str) {
     assert!(is_named(&error), "{error}");
     let error = soon("an answer", bus.committed("group", &name)).await.unwrap_err();
     assert!(is_named(&error), "{error}");
-    let error = soon("an answer", bus.read(&name, 0, 0)).await.err().unwrap();
+    let error = soon("an answer", bus.read(&name, 0, 0..0)).await.err().unwrap();
     assert!(is_named(&error), "{error}");
     let error = soon("an answer", bus.join("group", &name)).await.err().unwrap();
     assert!(is_named(&error), "{error}");

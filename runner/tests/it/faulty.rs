@@ -1,6 +1,7 @@
 //! A bus in memory whose broker can go away, refuse records, or keep its acknowledgements back.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -139,9 +140,14 @@ impl Bus for FaultyBus {
         self.inner.committed(group, topic).await
     }
 
-    async fn read(&self, topic: &str, partition: i32, offset: i64) -> Result<Box<dyn Reader>, BusError> {
+    async fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        stretch: Range<i64>,
+    ) -> Result<Box<dyn Reader>, BusError> {
         self.ask()?;
-        let inner = self.inner.read(topic, partition, offset).await?;
+        let inner = self.inner.read(topic, partition, stretch).await?;
         if self.faults.leave_at_read.load(Ordering::SeqCst) {
             self.go_away(true);
         }

@@ -74,7 +74,7 @@ impl World {
         let bus = self.bus.inner();
         let mut messages = Vec::new();
         for (partition, bounds) in bus.bounds(topic).await.unwrap().into_iter().enumerate() {
-            let mut reader = bus.read(topic, partition as i32, 0).await.unwrap();
+            let mut reader = bus.read(topic, partition as i32, 0..bounds.high).await.unwrap();
             let mut position = 0;
             while position < bounds.high {
                 messages.extend(reader.next().await.unwrap());

@@ -219,7 +219,7 @@ async fn answers_go_where_the_record_says_else_to_the_events_topic() {
     stage.put(READY, "2", value("2"), None);
     let worker = Running::builtin(&stage, r#"{"simulate":{}}"#);
     assert_eq!(stage.events(1).await, ["ObjectLoaded 2"]);
-    let mut elsewhere = stage.bus.read("elsewhere", 0, 0).await.unwrap();
+    let mut elsewhere = stage.bus.read("elsewhere", 0, 0..1).await.unwrap();
     assert_eq!(soon("an answer elsewhere", elsewhere.next()).await.unwrap()[0].key, "1");
     worker.stop().await;
 }

@@ -36,7 +36,7 @@ async fn an_answer_that_is_not_delivered_is_sent_again() {
     assert_eq!(stage.position().await, 0);
     stage.bus.ensure_topics(&[topic("missing", 1)], true).await.unwrap();
     stage.position_reaches(2).await;
-    let mut answers = stage.bus.read("missing", 0, 0).await.unwrap();
+    let mut answers = stage.bus.read("missing", 0, 0..1).await.unwrap();
     assert_eq!(soon("the answer", answers.next()).await.unwrap().len(), 1);
     assert_eq!(worker.counters.now().loaded, 2, "it was not done again");
     worker.stop().await;

@@ -1,5 +1,6 @@
 //! The in-memory bus with a hand on it: acknowledgements can be held back, joining and reading can fail.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use orch_bus::memory::MemoryBus;
@@ -40,7 +41,7 @@ impl SpyBus {
 }
 
 impl Hand {
-    /// Acknowledgements of what is sent from now on wait.
+    /// Acknowledgements of what is sent from now on wait, and so does whoever waits for all of them or leaves its group.
     pub(crate) fn hold_acknowledgements(&self) {
         self.hold.send_replace(true);
     }
@@ -98,8 +99,13 @@ impl Bus for SpyBus {
         self.inner.committed(group, topic).await
     }
 
-    async fn read(&self, topic: &str, partition: i32, offset: i64) -> Result<Box<dyn Reader>, BusError> {
-        self.inner.read(topic, partition, offset).await
+    async fn read(
+        &self,
+        topic: &str,
+        partition: i32,
+        stretch: Range<i64>,
+    ) -> Result<Box<dyn Reader>, BusError> {
+        self.inner.read(topic, partition, stretch).await
     }
 
     async fn producer(&self) -> Result<Box<dyn Producer>, BusError> {
@@ -134,6 +140,7 @@ impl Producer for SpyProducer {
     }
 
     async fn flush(&self) -> Result<(), BusError> {
+        let _ = self.hold.clone().wait_for(|held| !held).await;
         self.inner.flush().await
     }
 
@@ -182,6 +189,7 @@ impl Member for SpyMember {
     }
 
     async fn leave(self: Box<Self>) -> Result<(), BusError> {
+        let _ = self.hand.hold.subscribe().wait_for(|held| !held).await;
         self.inner.leave().await
     }
 }

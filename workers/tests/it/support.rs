@@ -94,7 +94,7 @@ impl Stage {
         let topics = [topic(READY, 1), topic(EVENTS, 1), topic(CONTROL, 1)];
         bus.ensure_topics(&topics, true).await.unwrap();
         let producer = bus.producer().await.unwrap();
-        let events = bus.read(EVENTS, 0, 0).await.unwrap();
+        let events = bus.read(EVENTS, 0, 0..0).await.unwrap();
         Self { bus, producer, events, unread: std::collections::VecDeque::new() }
     }
 
