@@ -109,7 +109,7 @@ impl Failure {
     /// The reason of a worker that had to stop before the work had ended.
     pub const DRAINED: &str = "Drained";
 
-    /// Whether the attempt is none of the object's own: it uses up none.
+    /// Whether the attempt is none of the object's own.
     pub fn is_drained(&self) -> bool {
         self.retryable && *self.reason == *Self::DRAINED
     }

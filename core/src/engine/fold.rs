@@ -270,25 +270,21 @@ impl RunState {
     ) {
         let attempt = self.cell(ix).attempt;
         let retry = self.plan().object(ix).retry;
-        let used = attempt - self.drained_attempts(ix);
-        let again = failure.is_drained() || failure.retryable && used < retry.max_attempts;
-        let wait = if failure.is_drained() {
-            failure.retry_after_ms.unwrap_or(0)
-        } else if again {
-            let seed = (self.uid().as_str(), self.plan().object(ix).id.as_str());
-            backoff(&retry, used, seed).max(failure.retry_after_ms.unwrap_or(0))
-        } else {
-            0
-        };
+        let (retryable, retry_after_ms) = (failure.retryable, failure.retry_after_ms);
         self.failed_attempts.entry(ix).or_default().push(FailedAttempt {
             attempt,
             worker: worker.into(),
             time,
             failure,
         });
-        if again {
+        let used = attempt - self.free_attempts(ix);
+        if retryable && used < retry.max_attempts.max(1) {
+            // One stop of a worker is nothing to wait for.
+            let step = self.drains_in_a_row(ix).checked_sub(1).unwrap_or(used);
+            let seed = (self.uid().as_str(), self.plan().object(ix).id.as_str());
+            let wait = if step == 0 { 0 } else { backoff(&retry, step, seed) };
             changes.ended.push((ix, attempt));
-            self.make_ready(ix, attempt + 1, time + wait, changes);
+            self.make_ready(ix, attempt + 1, time + wait.max(retry_after_ms.unwrap_or(0)), changes);
             return;
         }
         self.end(ix, Phase::Failed, changes);

@@ -23,5 +23,5 @@ pub use event::{Event, Failure, OperatorReason, Record, RunEnd};
 pub use fold::{Changes, EPOCH_STEP, Refused, may_lead};
 pub use invariants::invariants;
 pub use project::{Counts, Detail, FailureView, ObjectPhase, ObjectView, RunPhase, RunView, project};
-pub use state::{Cell, FailedAttempt, Phase, PhaseCounts, RunState};
+pub use state::{Cell, FREE_DRAINS, FailedAttempt, Phase, PhaseCounts, RunState};
 pub use window::{Window, replicas_wanted, share};

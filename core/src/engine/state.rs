@@ -7,6 +7,11 @@ use crate::engine::{Failure, RunEnd};
 use crate::id::{Attempt, Epoch, Millis, ObjectIx, RunUid};
 use crate::plan::RunPlan;
 
+/// How often in a row the worker of an object may have to stop before that counts as an attempt of the object. An update,
+/// a node that goes, or one stage that shrinks stops it once or twice; more often in a row means that the work does not
+/// fit into the time that its workers live, and nothing else would ever end it.
+pub const FREE_DRAINS: Attempt = 5;
+
 /// Where an object stands according to the log. What has been published is not in the log: see
 /// [`Dispatch`](super::Dispatch) and [`project`](super::project).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -235,9 +240,21 @@ impl RunState {
         self.failed_attempts.get(&ix).map_or(&[], Vec::as_slice)
     }
 
-    /// How many of them use up none of the object's attempts: a worker had to stop.
-    pub fn drained_attempts(&self, ix: ObjectIx) -> Attempt {
-        self.failed_attempts(ix).iter().filter(|failed| failed.failure.is_drained()).count() as Attempt
+    /// How many of them use up none of the object's attempts: a worker had to stop. Of those in
+    /// a row that is so for the first [`FREE_DRAINS`].
+    pub fn free_attempts(&self, ix: ObjectIx) -> Attempt {
+        let mut in_a_row = 0;
+        let is_free = |failed: &&FailedAttempt| {
+            in_a_row = if failed.failure.is_drained() { in_a_row + 1 } else { 0 };
+            (1..=FREE_DRAINS).contains(&in_a_row)
+        };
+        self.failed_attempts(ix).iter().filter(is_free).count() as Attempt
+    }
+
+    /// How many of the last ones, in a row, ended because a worker had to stop.
+    pub(super) fn drains_in_a_row(&self, ix: ObjectIx) -> Attempt {
+        let failed = self.failed_attempts(ix).iter().rev();
+        failed.take_while(|failed| failed.failure.is_drained()).count() as Attempt
     }
 
     /// Who showed the last sign of an object.

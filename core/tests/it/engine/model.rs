@@ -8,6 +8,8 @@ pub enum Outcome {
     Loads,
     /// Fails, another attempt may help.
     Errs,
+    /// Its worker has to stop.
+    Drains,
     /// Fails for good.
     Fails,
     /// Takes the record and is never heard of.
@@ -43,14 +45,23 @@ impl Graph {
     }
 
     fn loads(&self, object: usize) -> bool {
-        for attempt in 1..=self.max_attempts[object] {
+        let (mut left, mut drains) = (self.max_attempts[object], 0);
+        for attempt in 1.. {
             match self.outcome(object, attempt) {
                 Outcome::Loads => return true,
                 Outcome::Fails => return false,
-                Outcome::Errs | Outcome::IsSilent | Outcome::Hangs => {}
+                Outcome::Drains => drains += 1,
+                Outcome::Errs | Outcome::IsSilent | Outcome::Hangs => drains = 0,
+            }
+            // The first five in a row are free.
+            if drains == 0 || drains > 5 {
+                left -= 1;
+            }
+            if left == 0 {
+                return false;
             }
         }
-        false
+        unreachable!("attempts are used up")
     }
 
     /// Looks at all objects again and again until nothing changes.

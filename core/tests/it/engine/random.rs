@@ -52,6 +52,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         8 => Just(Outcome::Loads),
         2 => Just(Outcome::Errs),
+        2 => Just(Outcome::Drains),
         1 => Just(Outcome::Fails),
         1 => Just(Outcome::IsSilent),
         1 => Just(Outcome::Hangs),
@@ -310,10 +311,11 @@ pub fn ending(object: ObjectIx, attempt: Attempt, outcome: Outcome) -> Event {
     let worker: Box<str> = "w".into();
     match outcome {
         Outcome::Loads => Event::Loaded { object, attempt, worker, elapsed: None, outputs: None },
-        Outcome::Errs | Outcome::Fails | Outcome::IsSilent | Outcome::Hangs => {
+        Outcome::Errs | Outcome::Drains | Outcome::Fails | Outcome::IsSilent | Outcome::Hangs => {
             let retryable = outcome != Outcome::Fails;
+            let reason = if outcome == Outcome::Drains { Failure::DRAINED } else { "WorkerError" };
             let failure =
-                Failure { reason: "WorkerError".into(), error: "no".into(), retryable, ..Failure::default() };
+                Failure { reason: reason.into(), error: "no".into(), retryable, ..Failure::default() };
             Event::Failed { object, attempt, worker, elapsed: None, failure: Box::new(failure) }
         }
     }

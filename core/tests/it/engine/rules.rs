@@ -202,17 +202,35 @@ fn attempt_k_plus_one_exists_from_the_end_of_attempt_k() {
 
 #[test]
 fn an_attempt_whose_worker_had_to_stop_uses_up_none() {
-    // Two attempts of its own, and as many of others as there are.
+    // Two attempts of its own, and some of others.
     let play = Play::new("a -> b", |spec| spec.stages[0].retry.max_attempts = 2);
-    let play = play.run("start a, drain a, drain a, error a");
-    assert_eq!(play.published(), "a a#2 a#3", "at once, and only after a failure of its own later");
+    let play = play.run("start a, drain a, error a");
+    assert_eq!(play.published(), "a a#2", "at once, and only after a failure of its own later");
     check("a", "drain a, load a", "a Loaded#2");
     let play = play.run("wait 1m, drain a, fail a");
-    assert_eq!(play.summary(), "a Failed#5, b Blocked(a)");
+    assert_eq!(play.summary(), "a Failed#4, b Blocked(a)");
     assert_eq!(
         Play::new("a", |spec| spec.stages[0].retry.max_attempts = 1).run("drain a, error a").summary(),
         "a Failed#2"
     );
+}
+
+/// Without a bound an object whose workers are stopped before it can end runs for ever, as fast as they start.
+#[test]
+fn workers_that_have_to_stop_again_and_again_are_waited_for_and_count_in_the_end() {
+    let one_attempt = |spec: &mut orch_core::spec::RunSpec| spec.stages[0].retry.max_attempts = 1;
+    let play = Play::new("a", one_attempt).run("drain a, drain a");
+    assert_eq!(play.published(), "a a#2", "the first one costs no time, the second does");
+    let play = play.run("wait 1s, drain a, wait 1s");
+    assert_eq!(play.published(), "a a#2 a#3", "and the third more");
+    let play = play.run("wait 1m, drain a, wait 1m, drain a, wait 1m");
+    assert_eq!(play.summary(), "a Queued#6", "five are free");
+    assert_eq!(play.run("drain a").summary(), "a Failed#6");
+    // A failure of its own in between begins a new row.
+    let two_attempts = |spec: &mut orch_core::spec::RunSpec| spec.stages[0].retry.max_attempts = 2;
+    let four = "drain a, wait 1m, drain a, wait 1m, drain a, wait 1m, drain a, wait 1m";
+    let play = Play::new("a", two_attempts).run(&format!("{four}, error a, wait 1m, {four}"));
+    assert_eq!(play.summary(), "a Queued#10");
 }
 
 #[test]
