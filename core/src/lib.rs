@@ -6,6 +6,7 @@
 
 pub mod catalogue;
 mod counted;
+pub mod drain;
 pub mod duration;
 pub mod engine;
 pub mod finding;

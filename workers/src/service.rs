@@ -6,10 +6,10 @@ mod probes;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Parser;
 use orch_bus::kafka::{KafkaBus, KafkaConfig};
+use orch_core::drain::Drain;
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,9 +19,6 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{Registry, Worker};
 use args::{Args, LogFormat};
-
-/// Work that does not hear that it shall stop keeps the process no longer than this.
-const LAST_TASKS: Duration = Duration::from_secs(1);
 
 /// Runs a worker of these processors until SIGTERM or SIGINT: what `main` of a worker consists of.
 ///
@@ -41,7 +38,8 @@ pub fn run(registry: Registry) -> ExitCode {
         }
     };
     let outcome = runtime.block_on(work(args, registry));
-    runtime.shutdown_timeout(LAST_TASKS);
+    // Work that does not hear that it shall stop keeps the process no longer than this.
+    runtime.shutdown_timeout(Drain::EXIT / 2);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

@@ -1,6 +1,6 @@
 //! Settings of one worker.
 
-use std::time::Duration;
+use orch_core::drain::Drain;
 
 /// Which topics a worker reads and writes, and how much it does at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,6 @@ pub struct Settings {
     pub group: String,
     /// Objects at the same time; 0 counts as 1.
     pub concurrency: usize,
-    /// How long what runs may go on after a shutdown was asked for. What is left then is stopped, and another worker does
-    /// it again.
-    pub drain: Duration,
+    /// What is done until when after a shutdown was asked for.
+    pub drain: Drain,
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orch_bus::{Bus, Message, Undelivered};
+use orch_core::drain::Drain;
 use orch_core::duration;
 use orch_core::engine::Failure;
 use orch_core::id::Millis;
 use orch_wire::AnswerKind;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -26,12 +27,6 @@ use crate::{Processors, Progress, Settings, Work, WorkFailure};
 
 /// How often answers that the bus gave up are sent again.
 const TICK: Duration = Duration::from_secs(1);
-/// What ends so soon after a shutdown was asked for is not handed over: it costs no record.
-const HAND_OVER_AFTER: Duration = Duration::from_secs(1);
-/// The last answers get so long.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// Leaving the group commits. When the broker is away that must not keep the process.
-const LEAVE: Duration = Duration::from_secs(10);
 /// Malformed records that are logged one by one; of more only each doubling.
 const LOGGED_ONE_BY_ONE: u64 = 10;
 
@@ -89,8 +84,8 @@ pub(crate) struct WorkLoop {
     held: Option<OwnedSemaphorePermit>,
     next_tick: Instant,
     shutdown: CancellationToken,
-    /// When draining ends; `None` before a shutdown.
-    drain_until: Option<Instant>,
+    /// When a shutdown was asked for.
+    draining_since: Option<Instant>,
     /// When what is still in work is handed over.
     hand_over_at: Option<Instant>,
     /// The task that leaves the group, once it has begun.
@@ -124,7 +119,7 @@ impl WorkLoop {
             held: None,
             next_tick: Instant::now() + TICK,
             shutdown,
-            drain_until: None,
+            draining_since: None,
             hand_over_at: None,
             leaving: None,
         }
@@ -138,7 +133,7 @@ impl WorkLoop {
             let event = self.next_event().await;
             self.handle(event);
             self.outbox.send();
-            if self.drain_until.is_some() && self.needs_no_partition() {
+            if self.draining_since.is_some() && self.needs_no_partition() {
                 self.leave();
             }
         }
@@ -148,8 +143,9 @@ impl WorkLoop {
             self.stop_all().await;
         }
         self.leave();
+        let left_by = self.drain_time(|drain| drain.left);
         let Some(leaving) = self.leaving else { return };
-        match timeout(LEAVE, leaving).await {
+        match timeout_at(left_by, leaving).await {
             Ok(Ok(Ok(()))) => info!("left the consumer group"),
             Ok(Ok(Err(error))) => warn!(%error, "left the consumer group without a last commit"),
             Ok(Err(error)) => error!(%error, "leaving the consumer group"),
@@ -180,16 +176,21 @@ impl WorkLoop {
         }
         self.outbox.send();
         // What is not acknowledged by then is left to its heartbeat.
-        let _ = timeout(LAST_ANSWERS, self.outbox.flush()).await;
+        let _ = timeout_at(self.drain_time(|drain| drain.answered), self.outbox.flush()).await;
     }
 
     fn is_drained(&self) -> bool {
         let idle = self.in_flight.is_empty() && self.outbox.is_empty();
-        self.drain_until.is_some_and(|until| idle || Instant::now() >= until)
+        self.draining_since.is_some() && (idle || Instant::now() >= self.drain_time(|drain| drain.stop))
+    }
+
+    /// An instant of the drain.
+    fn drain_time(&self, of: impl FnOnce(Drain) -> Duration) -> Instant {
+        self.draining_since.unwrap_or_else(Instant::now) + of(self.settings.drain)
     }
 
     async fn next_event(&mut self) -> Event {
-        let open = self.drain_until.is_none();
+        let open = self.draining_since.is_none();
         let polling = open && self.synced;
         if polling && self.held.is_none() {
             self.held = self.slots.clone().try_acquire_owned().ok();
@@ -211,7 +212,8 @@ impl WorkLoop {
     }
 
     fn wake_at(&self) -> Instant {
-        let others = [self.in_flight.next_due(), self.drain_until, self.hand_over_at];
+        let stop_at = self.draining_since.map(|since| since + self.settings.drain.stop);
+        let others = [self.in_flight.next_due(), stop_at, self.hand_over_at];
         others.into_iter().flatten().fold(self.next_tick, Instant::min)
     }
 
@@ -235,8 +237,8 @@ impl WorkLoop {
         // Not begun, not finished: another worker gets them.
         self.undecided.clear();
         let now = Instant::now();
-        self.drain_until = Some(now + self.settings.drain);
-        self.hand_over_at = Some(now + HAND_OVER_AFTER);
+        self.draining_since = Some(now);
+        self.hand_over_at = Some(now + self.settings.drain.hand_over);
     }
 
     /// Says of everything in work that it has begun. When that is acknowledged its record is finished: the group may

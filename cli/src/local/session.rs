@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orch_bus::{Bus, TopicSpec};
+use orch_core::drain::Drain;
 use orch_core::engine::{Orders, RunView};
 use orch_core::id::RunUid;
 use orch_core::plan::{RunPlan, StagePlan};
@@ -225,7 +226,7 @@ fn start_workers(
             events_topic: names.events(),
             control_topic: names.control(),
             concurrency: session.concurrency.unwrap_or(all_workers) as usize,
-            drain: Duration::ZERO,
+            drain: Drain::at_once(),
         };
         let processors = Registry::builtin().with_speed(session.speed).for_stage(&stage.processor);
         let worker = Worker::new(bus.clone(), settings, processors);

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use orch_core::id::{Millis, StageName};
+use orch_core::drain::Drain;
+use orch_core::id::StageName;
 use orch_crds::stage::StageSpec;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -18,8 +20,8 @@ use super::pod::{Required, env, env_config, env_field, merge};
 
 /// Longest name of a Deployment: its pods get labels with it.
 const MAX_NAME: usize = 63;
-/// A worker that is told to stop has at most this long.
-const MAX_GRACE_S: Millis = 600;
+/// A worker that is told to stop has at most this long, where its pod template does not say otherwise.
+const MAX_GRACE: Duration = Duration::from_mins(10);
 
 /// Where the filter of a worker's log stands in its ConfigMap. Not in the pod template: a change holds for the pods that
 /// start from then on, and replaces none that works.
@@ -127,9 +129,12 @@ fn deployment(
     let name = deployment_name(&set.name, &stage.name);
     let labels = labels(&set.name, Some(&stage.name));
     let worker = stage.worker.clone().unwrap_or_default();
-    let run_timeout = stage.timeouts.as_ref().and_then(|timeouts| timeouts.run.as_ref());
-    let run_timeout_ms = run_timeout.and_then(|timeout| timeout.millis().ok());
-    let grace_seconds = run_timeout_ms.map_or(MAX_GRACE_S, |ms| (ms / 1_000 + 1).min(MAX_GRACE_S));
+    // The schema took any object; what is no pod template is reported by the API server when it is applied.
+    let template = worker.pod_template.and_then(|template| serde_json::to_value(template).ok());
+    let template: PodTemplateSpec =
+        template.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
+    let own_grace = template.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+    let grace_seconds = own_grace.unwrap_or_else(|| default_grace_seconds(stage));
     let mut env: Vec<_> = worker.env.iter().map(Into::into).collect();
     env.extend(worker_env(set, stage, worker.concurrency, grace_seconds, defaults));
     let required = Required {
@@ -142,10 +147,6 @@ fn deployment(
         stage_config: name.clone(),
         grace_seconds,
     };
-    // The schema took any object; what is no pod template is reported by the API server when it is applied.
-    let template = worker.pod_template.and_then(|template| serde_json::to_value(template).ok());
-    let template: PodTemplateSpec =
-        template.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
     let mut template = merge(template, &required);
     let digest = config_digest(stage, connection);
     let annotations = template.metadata.get_or_insert_default().annotations.get_or_insert_default();
@@ -168,6 +169,15 @@ fn deployment(
     }
 }
 
+/// Work within its run timeout ends before the pod is killed.
+fn default_grace_seconds(stage: &StageSpec) -> i64 {
+    let run_timeout = stage.timeouts.as_ref().and_then(|timeouts| timeouts.run.as_ref());
+    let run_timeout_ms = run_timeout.and_then(|timeout| timeout.millis().ok());
+    let run_timeout = run_timeout_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+    let grace = run_timeout.map_or(MAX_GRACE, |timeout| Drain::grace_for(timeout).min(MAX_GRACE));
+    grace.as_millis().div_ceil(1_000) as i64
+}
+
 fn worker_env(
     set: &StageSet,
     stage: &StageSpec,
@@ -187,8 +197,7 @@ fn worker_env(
         env("ORCH_CONCURRENCY", concurrency.to_string()),
         env("ORCH_STAGE", stage.name.clone()),
         env_config("ORCH_LOG", &deployment_name(&set.name, &stage.name), LOG_KEY),
-        // Before the kubelet kills: the worker itself gives up what it could not end.
-        env("ORCH_DRAIN_SECONDS", (grace_seconds - 5).max(1).to_string()),
+        env("ORCH_DRAIN_SECONDS", grace_seconds.max(0).to_string()),
         env_field("POD_NAME", "metadata.name"),
     ]
 }
@@ -220,10 +229,17 @@ mod tests {
     use super::*;
 
     fn built(log: &str, image: &str) -> (ConfigMap, Deployment) {
+        built_of(&json!({}), log, image)
+    }
+
+    /// `more` goes into the stage.
+    fn built_of(more: &serde_json::Value, log: &str, image: &str) -> (ConfigMap, Deployment) {
+        let mut stage = json!({"name": "ingest", "processor": {"simulate": {}}});
+        stage.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let run: PipelineRun = serde_json::from_value(json!({
             "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun",
             "metadata": {"name": "sales", "namespace": "default", "uid": "3f2a91c0"},
-            "spec": {"stages": [{"name": "ingest", "processor": {"simulate": {}}}], "objects": [{"id": "a"}]},
+            "spec": {"stages": [stage], "objects": [{"id": "a"}]},
         }))
         .unwrap();
         let set = StageSet::of_run(&run, &TopicPrefix::default()).unwrap();
@@ -243,6 +259,28 @@ mod tests {
         assert_eq!(quiet, loud);
         assert_ne!(quiet_map, loud_map);
         assert_ne!(quiet, built("info", "b").1, "another image does");
+    }
+
+    /// The grace of a stage's pods, and what its workers are told of it.
+    fn grace(more: &serde_json::Value) -> (i64, String) {
+        let (_, deployment) = built_of(more, "info", "a");
+        let pod = deployment.spec.template.spec.unwrap();
+        let env = pod.containers[0].env.iter().flatten();
+        let told = env.filter(|var| var.name == "ORCH_DRAIN_SECONDS").map(|var| var.value.clone().unwrap());
+        (pod.termination_grace_period_seconds.unwrap(), told.collect::<Vec<_>>().join(" "))
+    }
+
+    /// A worker of a shorter grace was killed while it believed that it had time: that cost its objects an attempt.
+    #[test]
+    fn workers_are_told_the_grace_that_their_pods_have() {
+        assert_eq!(grace(&json!({})), (600, "600".to_owned()));
+        assert_eq!(grace(&json!({"timeouts": {"run": "1500ms"}})), (13, "13".to_owned()));
+        assert_eq!(grace(&json!({"timeouts": {"run": "2h"}})), (600, "600".to_owned()));
+        for own in [0, 20, 7_200] {
+            let template = json!({"spec": {"terminationGracePeriodSeconds": own}});
+            let worker = json!({"worker": {"podTemplate": template}, "timeouts": {"run": "30s"}});
+            assert_eq!(grace(&worker), (own, own.to_string()));
+        }
     }
 
     #[test]

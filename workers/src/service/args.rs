@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use orch_core::drain::Drain;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -46,7 +47,7 @@ pub(super) struct Args {
     /// the same name gets its partitions back at once: no two may have it at the same time.
     #[arg(long, env = "POD_NAME")]
     pod_name: Option<String>,
-    /// How long what runs may go on after SIGTERM, in seconds.
+    /// Seconds from SIGTERM to SIGKILL: everything is done within them.
     #[arg(long, env = "ORCH_DRAIN_SECONDS", default_value_t = 600)]
     drain_seconds: u64,
     /// Where /healthz and /readyz are served.
@@ -103,7 +104,7 @@ impl Args {
             control_topic: self.control_topic.clone(),
             group: given(self.group.as_ref()).unwrap_or(&self.ready_topic).to_owned(),
             concurrency: self.concurrency as usize,
-            drain: Duration::from_secs(self.drain_seconds),
+            drain: Drain::within(Duration::from_secs(self.drain_seconds)),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use orch_bus::memory::MemoryBus;
 use orch_bus::{Bus, Outgoing, Producer, Reader, TopicSpec};
+use orch_core::drain::Drain;
 use orch_wire::{ControlRecord, RunGate};
 use orch_workers::{
     Counters, Health, Outputs, Processor, Processors, Progress, Registry, Settings, Work, WorkFailure,
@@ -56,7 +57,7 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
         control_topic: CONTROL.to_owned(),
         group: READY.to_owned(),
         concurrency,
-        drain: Duration::from_mins(10),
+        drain: Drain::within(Duration::from_mins(10)),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use orch_core::drain::Drain;
 use orch_workers::{Outputs, Processor, Progress, Registry, Settings, Work, WorkFailure, async_trait};
 use serde_json::json;
 use tokio::time::Instant;
@@ -181,7 +182,7 @@ async fn nothing_is_handed_over_before_its_start_is_acknowledged() {
     stage.ready("wait");
     let worker = Running::start(
         &stage.bus,
-        Settings { drain: Duration::from_secs(20), ..settings(1) },
+        Settings { drain: Drain::within(Duration::from_secs(31)), ..settings(1) },
         puppet.processors(),
     );
     soon("the beginning", began.recv()).await;
@@ -205,7 +206,7 @@ async fn what_does_not_end_in_time_is_given_back() {
     stage.open();
     stage.ready("wait");
     stage.ready("1");
-    let impatient = Settings { drain: Duration::from_secs(9), ..settings(2) };
+    let impatient = Settings { drain: Drain::within(Duration::from_secs(18)), ..settings(2) };
     let worker = Running::start(&stage.bus, impatient, puppet.processors());
     soon("the beginning", began.recv()).await;
     assert_eq!(stage.events(1).await, ["ObjectLoaded 1"]);
@@ -217,6 +218,26 @@ async fn what_does_not_end_in_time_is_given_back() {
     let failed = stage.event().await;
     assert_eq!((text(&failed, "reason"), &failed["retryable"]), ("Drained", &json!(true)));
     assert_eq!(stage.position().await, 2);
+}
+
+/// It waited for its last answers and its last commit until after its time.
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_bus_hangs_has_gone_before_it_is_killed() {
+    for grace in [1, 10, 60].map(Duration::from_secs) {
+        let (bus, hand) = crate::spy::SpyBus::with_hand();
+        let stage = Stage::on(bus).await;
+        let (puppet, mut began) = Puppet::new();
+        stage.open();
+        stage.ready("wait");
+        let in_time = Settings { drain: Drain::within(grace), ..settings(1) };
+        let worker = Running::start(&stage.bus, in_time, puppet.processors());
+        soon("the beginning", began.recv()).await;
+        hand.hold_acknowledgements();
+        let clock = Instant::now();
+        worker.stop().await;
+        let took = clock.elapsed();
+        assert!(grace / 2 < took && took < grace, "{took:?} of {grace:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
