@@ -84,8 +84,19 @@ impl Finding {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { kind, place: Place(place.into()), problem: problem.into(), remedy: remedy.into() }
+        Self { kind, place: Place(cut(place.into())), problem: cut(problem.into()), remedy: remedy.into() }
     }
+}
+
+/// Longest place and longest problem, in characters: somebody's whole file may stand where a name should.
+const LONGEST: usize = 4_096;
+
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 impl fmt::Display for Finding {

@@ -33,13 +33,13 @@ fn cut(text: &str) -> String {
 pub struct ObjectId(Arc<str>);
 
 impl ObjectId {
-    /// Longest id in bytes.
+    /// Longest id in characters, as the schema of the resources counts them.
     pub const MAX_LEN: usize = 253;
 
     /// Checks the rule and keeps the text.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let valid = !text.is_empty()
-            && text.len() <= Self::MAX_LEN
+            && text.chars().nth(Self::MAX_LEN).is_none()
             && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != ',');
         if valid { Ok(Self(text.into())) } else { Err(InvalidName::Object(cut(text))) }
     }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn object_ids_are_printable_without_spaces_or_commas() {
-        for good in ["1", "2005", "sales/orders", "dest_x[0]", "été", &"x".repeat(253)] {
+        for good in ["1", "2005", "sales/orders", "dest_x[0]", "été", &"x".repeat(253), &"é".repeat(253)] {
             assert!(ObjectId::parse(good).is_ok(), "{good}");
         }
         for bad in ["", " ", "a b", "a,b", "a\n", "\u{7}", &"x".repeat(254)] {

@@ -137,7 +137,7 @@ fn exec_env(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 ).field_path(".timeout"))]
 pub struct HttpSpec {
     /// Where to send it, such as http://localhost:8000/load.
-    #[schemars(length(max = 2048), regex(pattern = "^https?://[^/]"))]
+    #[schemars(length(max = 2048), regex(pattern = r"^https?://[^/\s]\S*$"))]
     pub url: String,
     /// Headers in addition to content-type and the record's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

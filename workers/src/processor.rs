@@ -77,12 +77,21 @@ impl Outputs {
         }
     }
 
-    /// `text` if it is a JSON object; `None` if it is anything else.
+    /// `text` if it is a JSON object; `None` if it is none and does not begin like one either. What begins like one and
+    /// is not is a failure: its dependants would miss it in silence.
     pub(crate) fn parse(text: &str) -> Option<Result<Self, WorkFailure>> {
         let text = text.trim();
+        if !text.starts_with('{') {
+            return None;
+        }
         // As text: a reader that makes values of it gives up at 128 levels, and says the same of what is no JSON.
-        let is_object = text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok();
-        is_object.then(|| Self::of_object(text.to_owned()))
+        Some(match serde_json::from_str::<&RawValue>(text) {
+            Ok(_) => Self::of_object(text.to_owned()),
+            Err(error) => {
+                let error = format!("the outputs begin with a brace and are no JSON object: {error}");
+                Err(WorkFailure::terminal("InvalidOutputs", error))
+            }
+        })
     }
 
     fn of_object(text: String) -> Result<Self, WorkFailure> {
@@ -239,7 +248,7 @@ mod tests {
         let failure = Outputs::of(&large).unwrap_err();
         assert_eq!((failure.reason.as_ref(), failure.retryable), ("OutputsTooLarge", false));
         assert!(Outputs::parse("loaded 7 rows").is_none());
-        assert!(Outputs::parse("{not json}").is_none());
+        assert_eq!(Outputs::parse("{'rows': 7}").unwrap().unwrap_err().reason, "InvalidOutputs");
         assert!(Outputs::parse(r#" {"rows": 7} "#).is_some());
     }
 

@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::error::CliError;
 
-/// Largest file after decompression.
+/// Largest file, before and after decompression.
 const MAX_BYTES: u64 = 1 << 30;
 /// What a file of a folder ends with when it holds resources; other files are none of ours.
 const ENDS: [&str; 3] = ["yaml", "yml", "json"];
@@ -60,27 +60,34 @@ fn folder(path: &Path) -> Result<Source, CliError> {
 /// The bytes of a file, or of standard input for `-`; decompressed when they are gzip.
 fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
     let unreadable = |source| CliError::Read { path: path.to_owned(), source };
-    let raw = if path == Path::new("-") {
-        let mut raw = Vec::new();
-        io::stdin().lock().read_to_end(&mut raw).map_err(unreadable)?;
-        raw
-    } else {
-        std::fs::read(path).map_err(unreadable)?
+    let too_large = || {
+        let problem = format!("`{}` is larger than {} GiB", path.display(), MAX_BYTES >> 30);
+        CliError::usage(problem, "split it, or leave out what is no graph")
     };
+    let raw = if path == Path::new("-") {
+        up_to_limit(io::stdin().lock()).map_err(unreadable)?
+    } else {
+        std::fs::File::open(path).and_then(up_to_limit).map_err(unreadable)?
+    };
+    let raw = raw.ok_or_else(too_large)?;
     if !raw.starts_with(&[0x1f, 0x8b]) {
         return Ok(raw);
     }
-    let mut plain = Vec::with_capacity(raw.len() * 4);
-    let unpacked = MultiGzDecoder::new(raw.as_slice()).take(MAX_BYTES + 1).read_to_end(&mut plain);
-    if let Err(error) = unpacked {
-        let problem = format!("`{}` begins like gzip and cannot be decompressed: {error}", path.display());
-        return Err(CliError::usage(problem, "the file may be cut off: write it again"));
+    match up_to_limit(MultiGzDecoder::new(raw.as_slice())) {
+        Ok(plain) => plain.ok_or_else(too_large),
+        Err(error) => {
+            let problem =
+                format!("`{}` begins like gzip and cannot be decompressed: {error}", path.display());
+            Err(CliError::usage(problem, "the file may be cut off: write it again"))
+        }
     }
-    if plain.len() as u64 > MAX_BYTES {
-        let problem = format!("`{}` is larger than {} GiB when unpacked", path.display(), MAX_BYTES >> 30);
-        return Err(CliError::usage(problem, "split it"));
-    }
-    Ok(plain)
+}
+
+/// All that comes; `None` when that is too much. A device may give bytes for ever.
+fn up_to_limit(from: impl io::Read) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    from.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= MAX_BYTES).then_some(bytes))
 }
 
 /// What messages call a path: its last part.

@@ -4,12 +4,17 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+/// Signals that come so close together are one request: `timeout` tells its child, and then the group of both.
+const TOGETHER: Duration = Duration::from_millis(200);
 
 /// Requests to stop, from the moment this exists: one that comes while nobody waits is not lost.
 pub(super) struct Interrupts {
     #[cfg(unix)]
     signals: Vec<Signal>,
-    heard: u32,
+    /// When somebody asked last.
+    heard: Option<Instant>,
 }
 
 impl Interrupts {
@@ -19,19 +24,26 @@ impl Interrupts {
         Self {
             #[cfg(unix)]
             signals: kinds.filter_map(|kind| signal(kind).ok()).collect(),
-            heard: 0,
+            heard: None,
         }
     }
 
     /// Ends when somebody asks to stop. Cancel-safe.
     pub(super) async fn next(&mut self) {
-        self.wait().await;
-        self.heard += 1;
+        loop {
+            self.wait().await;
+            let now = Instant::now();
+            let is_another = self.heard.is_none_or(|before| now - before > TOGETHER);
+            self.heard = Some(now);
+            if is_another {
+                return;
+            }
+        }
     }
 
     /// Whether somebody has asked already.
     pub(super) fn any(&self) -> bool {
-        self.heard > 0
+        self.heard.is_some()
     }
 
     /// What the work gives, unless it takes longer than this, or somebody asks a second time.

@@ -66,7 +66,8 @@ pub(super) fn check_processor(spec: &ProcessorSpec, place: &dyn Display, checks:
     }
     if let Some(http) = &spec.http {
         let rest = http.url.strip_prefix("http://").or_else(|| http.url.strip_prefix("https://"));
-        if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
+        let has_gap = http.url.contains(|c: char| c.is_whitespace() || c.is_control());
+        if has_gap || rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
             let problem = format!("`{}` is no http or https address", http.url);
             checks.refuse(format!("{place}.http.url"), problem, "");
         }

@@ -37,10 +37,18 @@ async fn the_command_gets_the_record_and_its_last_line_is_the_outputs() {
 
 #[tokio::test]
 async fn a_last_line_that_is_no_json_object_is_no_outputs() {
-    for script in
-        ["true", "echo loaded 3 rows", "echo '[1]'", "echo '{broken'", "echo '{\"rows\":3}'; echo done"]
-    {
+    for script in ["true", "echo loaded 3 rows", "echo '[1]'", "echo '{\"rows\":3}'; echo done"] {
         assert_eq!(run(shell(script)).await, Ok(Outputs::none()), "{script}");
+    }
+}
+
+/// Its dependants got nothing, and nobody was told.
+#[tokio::test]
+async fn a_last_line_that_is_almost_a_json_object_fails_the_object() {
+    for line in ["{broken", "{'rows': 3}", "{\"rows\": NaN}", "{\"rows\": 3}}"] {
+        let failed = failure(&format!("printf '%s\\n' \"{}\"", line.replace('"', "\\\""))).await;
+        assert_eq!((failed.reason.as_ref(), failed.retryable), ("InvalidOutputs", false), "{line}");
+        assert!(failed.error.contains("no JSON object: "), "{}", failed.error);
     }
 }
 
