@@ -101,6 +101,24 @@ async fn a_run_that_opens_or_ends_while_the_worker_lives_is_noticed() {
 }
 
 /// O16: junk is counted and skipped; the next record is handled.
+/// The end that a lagging broker shows was taken for the end of the control topic: the object was never done.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_skipped_before_the_control_topic_was_read_to_the_end_that_was_asked_for() {
+    let (bus, hand) = crate::spy::SpyBus::with_hand();
+    let mut stage = Stage::on(bus).await;
+    stage.open();
+    stage.ready("1");
+    hand.lag(CONTROL);
+    let worker = Running::builtin(&stage, r#"{"simulate":{}}"#);
+    let early = tokio::time::timeout(Duration::from_secs(10), stage.event()).await;
+    assert!(early.is_err(), "{early:?}");
+    assert_eq!(worker.health.missing().len(), 1, "{:?}", worker.health.missing());
+    hand.catch_up();
+    assert_eq!(stage.events(1).await, ["ObjectLoaded 1"]);
+    assert_eq!(worker.counters.now().skipped, 0);
+    worker.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn o16_malformed_records_are_counted_and_skipped() {
     let mut stage = Stage::new().await;

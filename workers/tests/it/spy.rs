@@ -15,6 +15,8 @@ use tokio::sync::{mpsc, watch};
 #[derive(Clone)]
 pub(crate) struct Hand {
     hold: Arc<watch::Sender<bool>>,
+    /// Readers of this topic get no records.
+    lagging: Arc<watch::Sender<Option<&'static str>>>,
     joins_to_fail: Arc<Mutex<usize>>,
     reads_to_fail: Arc<Mutex<usize>>,
     /// So many members have ended: the first ones.
@@ -31,6 +33,7 @@ impl SpyBus {
     pub(crate) fn with_hand() -> (Arc<dyn Bus>, Hand) {
         let hand = Hand {
             hold: Arc::new(watch::Sender::new(false)),
+            lagging: Arc::default(),
             joins_to_fail: Arc::default(),
             reads_to_fail: Arc::default(),
             ended: Arc::default(),
@@ -48,6 +51,15 @@ impl Hand {
 
     pub(crate) fn release_acknowledgements(&self) {
         self.hold.send_replace(false);
+    }
+
+    /// The broker of this topic lags: it shows none of the records to readers that are opened from now on.
+    pub(crate) fn lag(&self, topic: &'static str) {
+        self.lagging.send_replace(Some(topic));
+    }
+
+    pub(crate) fn catch_up(&self) {
+        self.lagging.send_replace(None);
     }
 
     pub(crate) fn fail_joins(&self, count: usize) {
@@ -105,7 +117,9 @@ impl Bus for SpyBus {
         partition: i32,
         stretch: Range<i64>,
     ) -> Result<Box<dyn Reader>, BusError> {
-        self.inner.read(topic, partition, stretch).await
+        let inner = self.inner.read(topic, partition, stretch).await?;
+        let lagging = self.hand.lagging.subscribe();
+        Ok(Box::new(SpyReader { inner, topic: topic.to_owned(), lagging, held: None }))
     }
 
     async fn producer(&self) -> Result<Box<dyn Producer>, BusError> {
@@ -125,6 +139,28 @@ impl Bus for SpyBus {
 
     fn trouble(&self) -> Option<String> {
         None
+    }
+}
+
+struct SpyReader {
+    inner: Box<dyn Reader>,
+    topic: String,
+    lagging: watch::Receiver<Option<&'static str>>,
+    /// Records that are not shown yet.
+    held: Option<Vec<Message>>,
+}
+
+#[async_trait]
+impl Reader for SpyReader {
+    async fn next(&mut self) -> Result<Vec<Message>, BusError> {
+        if self.held.is_none() {
+            self.held = Some(self.inner.next().await?);
+        }
+        // An end that is reached is told of all the same.
+        if self.held.as_ref().is_some_and(|records| !records.is_empty()) {
+            let _ = self.lagging.wait_for(|topic| *topic != Some(self.topic.as_str())).await;
+        }
+        Ok(self.held.take().unwrap_or_default())
     }
 }
 

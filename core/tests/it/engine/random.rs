@@ -31,7 +31,7 @@ pub struct Case {
 pub fn cases(objects: usize) -> impl Strategy<Value = Case> {
     let graph = (1..=objects).prop_flat_map(|len| {
         let parents = prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..4), len);
-        let outcomes = prop::collection::vec(prop::collection::vec(outcome(), 1..4), len);
+        let outcomes = prop::collection::vec(outcomes(), len);
         let targets = prop::collection::vec(0..len, 1..=len);
         (parents, outcomes, prop::collection::vec(1_u32..4, len), targets)
     });
@@ -46,6 +46,13 @@ pub fn cases(objects: usize) -> impl Strategy<Value = Case> {
             Case { graph, window, max_in_flight, fail_fast: false, choices }
         },
     )
+}
+
+/// By attempt. Now and then its workers have to stop many times before anything else happens.
+fn outcomes() -> impl Strategy<Value = Vec<Outcome>> {
+    let drains = prop_oneof![9 => Just(0), 1 => 4_usize..9];
+    (drains, prop::collection::vec(outcome(), 1..4))
+        .prop_map(|(drains, then)| [vec![Outcome::Drains; drains], then].concat())
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
