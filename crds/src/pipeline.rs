@@ -10,7 +10,8 @@ use crate::stage::StageSpec;
 use crate::status::PipelineStatus;
 
 /// What the stages of a Pipeline are. A change of processor, idRange, retry and timeouts applies to runs that begin
-/// afterwards, one of worker at once: the workers are shared.
+/// afterwards, one of worker at once: the workers are shared. The partitions of a stage cannot be changed, and so not
+/// maxReplicas either while partitions is not set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
     group = "kafka-orchestrator.dev",
