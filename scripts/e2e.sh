@@ -7,10 +7,9 @@ set -euo pipefail
 
 processes() {
     . "$ROOT/scripts/servers.sh"
-    cargo build --locked --workspace --bins # the whole workspace everywhere: one set of features, one build of everything below
-    start_api
-    start_kafka
-    start_secure_kafka
+    # The whole workspace everywhere: one set of features, one build of everything below.
+    cargo build --locked --workspace --bins --test processes --test speed --test faults
+    start_servers api kafka secure_kafka
     local without=()
     if python3 -m pip --version > /dev/null 2>&1; then
         python_packages
@@ -44,6 +43,7 @@ cluster() {
     trap 'local/down.sh' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
+    quick_kafka
     local/up.sh
     . "$RUN/env"
     helm install kafka-orchestrator-crds charts/kafka-orchestrator-crds

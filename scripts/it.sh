@@ -6,8 +6,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 kafka() {
-    start_kafka
-    start_secure_kafka
+    cargo build --locked --workspace --test kafka --test broker --test outage
+    start_servers kafka secure_kafka
     # They wait more than they work.
     cargo test --locked --workspace --test kafka --test broker -- --test-threads 4 < /dev/null
     # By itself, because it takes the broker away from everybody.
@@ -15,7 +15,7 @@ kafka() {
 }
 
 api() {
-    start_api
+    start_servers api
     cargo test --locked --workspace --test api_server -- --test-threads 4 < /dev/null
 }
 

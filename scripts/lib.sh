@@ -4,6 +4,9 @@
 export CARGO_TARGET_DIR=$TARGET
 cd "$ROOT" || exit
 
+# quick_kafka: brokers that start quickly and are gone before they would have become fast
+quick_kafka() { export KAFKA_JVM=${KAFKA_JVM--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}; }
+
 # rust_version: what Cargo.toml asks for
 rust_version() { sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml; }
 

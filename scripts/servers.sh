@@ -4,13 +4,36 @@ SERVERS=$(mktemp -d "${TMPDIR:-/tmp}/orch-test.XXXXXX")
 trap stop_servers EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+quick_kafka
 
-# start_kafka: ORCH_TEST_KAFKA
-start_kafka() {
-    local/kafka/kafka.sh up --dir "$SERVERS/kafka" --port auto
+# start_servers NAME...: side by side
+start_servers() {
+    local name port start starts=()
+    port=$(free_ports $((16 * $#))) # as many as the secured ones need, for each
+    for name in "$@"; do
+        "start_$name" "$port" &
+        starts+=($!)
+        port=$((port + 16))
+    done
+    for start in "${starts[@]}"; do wait "$start"; done
+    for name in "$@"; do "export_$name"; done
+}
+
+start_kafka() { local/kafka/kafka.sh up --dir "$SERVERS/kafka" --port "$1"; }
+export_kafka() {
     ORCH_TEST_KAFKA=$(cat "$SERVERS/kafka/bootstrap")
     export ORCH_TEST_KAFKA
 }
+
+# A folder with a folder for each client
+start_secure_kafka() { local/kafka/secure.sh up --dir "$SERVERS/secure" --port "$1"; }
+export_secure_kafka() { export ORCH_TEST_KAFKA_SECURE=$SERVERS/secure/clients; }
+
+start_api() {
+    local/node/build.sh etcd kube-apiserver kube-controller-manager kubectl
+    local/node/up.sh --control-plane --dir "$SERVERS/api" --port "$1"
+}
+export_api() { export ORCH_TEST_KUBECONFIG=$SERVERS/api/admin.kubeconfig; }
 
 # start_spare_broker NAME PORT
 start_spare_broker() {
@@ -41,19 +64,6 @@ start_spare_kafka() {
 kafka_restart() {
     local kafka=$ROOT/local/kafka/kafka.sh
     printf '%q down --dir %q --keep && sleep 3 && %q up --dir %q\n' "$kafka" "$SERVERS/kafka" "$kafka" "$SERVERS/kafka"
-}
-
-# start_secure_kafka: ORCH_TEST_KAFKA_SECURE, a folder with a folder for each client
-start_secure_kafka() {
-    local/kafka/secure.sh up --dir "$SERVERS/secure" --port auto
-    export ORCH_TEST_KAFKA_SECURE=$SERVERS/secure/clients
-}
-
-# start_api: ORCH_TEST_KUBECONFIG
-start_api() {
-    local/node/build.sh etcd kube-apiserver kube-controller-manager kubectl
-    local/node/up.sh --control-plane --dir "$SERVERS/api" --port auto
-    export ORCH_TEST_KUBECONFIG=$SERVERS/api/admin.kubeconfig
 }
 
 stop_servers() {

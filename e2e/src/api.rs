@@ -15,6 +15,7 @@ use orch_crds::PipelineRun;
 use orch_crds::status::PipelineRunStatus;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 /// A variable that the test target sets.
 pub fn variable(name: &str, how: &str) -> String {
@@ -31,8 +32,13 @@ pub async fn client(variable_name: &str) -> Client {
     Client::try_from(config).unwrap()
 }
 
-/// Applies the generated CRDs and waits until they are served.
-pub async fn apply_crds(client: &Client) {
+/// The generated CRDs are served, from the first test of this process on.
+pub async fn need_crds(client: &Client) {
+    static APPLIED: OnceCell<()> = OnceCell::const_new();
+    APPLIED.get_or_init(|| apply_crds(client)).await;
+}
+
+async fn apply_crds(client: &Client) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     for text in
         [include_str!("../../crds/yaml/pipelineruns.yaml"), include_str!("../../crds/yaml/pipelines.yaml")]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::api::{
-    apply_crds, client, condition, create_run, namespace, until, variable, wait_for, wait_for_end,
+    client, condition, create_run, namespace, need_crds, until, variable, wait_for, wait_for_end,
 };
 use crate::history::{self, Entry, Story};
 use crate::kubelet::Kubelet;
@@ -49,7 +49,7 @@ impl Setup {
     /// The same with another broker than the one that all tests share.
     pub async fn with_kafka(name: &str, bootstrap: String) -> Self {
         let client = client("ORCH_TEST_KUBECONFIG").await;
-        apply_crds(&client).await;
+        need_crds(&client).await;
         namespace(&client, name).await;
         let folder = tempfile::tempdir().unwrap();
         let kubelet = Kubelet::start(client.clone(), name, folder.path());

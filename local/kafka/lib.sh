@@ -18,10 +18,34 @@ fetch_jars() {
     say "Kafka's jars fetched"
 }
 
+# prepared: the file with the classes of a broker as its JVM keeps them in memory (JEP 350); of these jars and this JVM
+prepared() { echo "${KAFKA_LIB%/lib}/$(hash_of "$(command -v java)").jsa"; }
+
+# prepare_start: makes that file, which a broker writes when it ends. A start takes half as long with it, and works without.
+prepare_start() {
+    local dir
+    [ ! -f "$(prepared)" ] || return 0
+    dir=$(mktemp -d)
+    if KAFKA_JVM="-XX:ArchiveClassesAtExit=$dir/classes" "$KAFKA_DIR/kafka.sh" up --dir "$dir/kafka" --port auto > "$dir/log" 2>&1 &&
+        "$KAFKA_DIR/kafka.sh" down --dir "$dir/kafka" >> "$dir/log" 2>&1 && mv "$dir/classes" "$(prepared)"; then
+        say "Kafka's start prepared"
+    else
+        say "Kafka's start could not be prepared: $(tail -n 1 "$dir/log")"
+    fi
+    rm -rf "$dir"
+}
+
+# class_path: CLASS_PATH, the options of a JVM
+class_path() {
+    CLASS_PATH=(-cp "$KAFKA_LIB/*")
+    if [ -f "$(prepared)" ]; then CLASS_PATH+=("-XX:SharedArchiveFile=$(prepared)"); fi
+}
+
 # tool CLASS ARGUMENT...: a short-lived JVM, so start-up time is all that counts; it logs errors only
 tool() {
-    java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=error \
-        -cp "$KAFKA_LIB/*" "$@"
+    class_path
+    java "${CLASS_PATH[@]}" -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC \
+        -Dorg.slf4j.simpleLogger.defaultLogLevel=error "$@"
 }
 
 # format_storage PROPERTIES DATA CLUSTER_ID OPTION...: once, before the first start
@@ -36,7 +60,12 @@ format_storage() {
 # new_cluster_id: 16 random bytes; not with a dash in front, which would look like an option
 new_cluster_id() { head -c 16 /dev/urandom | base64 | tr '+/' 'AB' | cut -c1-22; }
 
-start_broker() { start "$1" java "-Xmx${KAFKA_HEAP:-512m}" -cp "$KAFKA_LIB/*" kafka.Kafka "$2"; }
+# start_broker NAME PROPERTIES: KAFKA_JVM has further options of its JVM
+start_broker() {
+    class_path
+    # shellcheck disable=SC2086 # a list
+    start "$1" java "${CLASS_PATH[@]}" "-Xmx${KAFKA_HEAP:-512m}" ${KAFKA_JVM:-} kafka.Kafka "$2"
+}
 
 # sees_brokers COUNT BOOTSTRAP [CLIENT_PROPERTIES]: "ready" is what a client sees, not an open port
 sees_brokers() {

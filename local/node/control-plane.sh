@@ -35,7 +35,9 @@ check_api_ports() {
 # The controller manager makes a token for each controller first: at the default 20 requests a second, six seconds.
 start_controllers() {
     if ! alive controller-manager; then need_port "the controller manager" 127.0.0.1 "$CONTROLLER_PORT"; fi
+    # Where nothing is scheduled there are no pods either, and the status of a Deployment is free for who acts them.
     start controller-manager kube-controller-manager --kubeconfig "$STATE/conf/controller-manager.kubeconfig" \
+        --controllers "*${CONTROL_PLANE:+,-deployment-controller,-replicaset-controller}" \
         --bind-address 127.0.0.1 --secure-port "$CONTROLLER_PORT" --leader-elect=false \
         --use-service-account-credentials --kube-api-qps 500 --kube-api-burst 1000 \
         --flex-volume-plugin-dir "$STATE/kubelet/plugins-exec" \
