@@ -89,14 +89,15 @@ impl Thread {
             if self.goal.is_news() && !self.tell(Ok(Vec::new())) {
                 break;
             }
-            // Asked before the poll: what stands below it was queued by then, and a poll that gives nothing has
-            // emptied the queue.
+            // Asked before the poll: what stands below it was queued by then, and a poll that finds nothing says that
+            // the queue is empty.
             let came_to = self.consumer.context().came_to();
             match self.poll() {
-                Ok(batch) if batch.is_empty() => self.look_for_the_end(came_to),
+                Ok(None) => self.look_for_the_end(came_to),
+                Ok(Some(batch)) if batch.is_empty() => {}
                 batch => {
-                    let failed = batch.is_err();
-                    if !self.tell(batch) || failed {
+                    let is_last = batch.is_err();
+                    if !self.tell(batch.map(Option::unwrap_or_default)) || is_last {
                         break;
                     }
                 }
@@ -109,8 +110,8 @@ impl Thread {
         self.sender.blocking_send(batch).is_ok()
     }
 
-    /// What is there, at most [`BATCH`].
-    fn poll(&mut self) -> Result<Vec<Message>, BusError> {
+    /// What is there of what was asked for, at most [`BATCH`]; `None` when there was nothing at all for [`POLL`].
+    fn poll(&mut self) -> Result<Option<Vec<Message>>, BusError> {
         let (client, servers) = (self.consumer.client(), self.core.config.servers());
         client.context().sight.restore(client, servers);
         let mut batch = Vec::new();
@@ -126,11 +127,12 @@ impl Thread {
                     }
                 }
                 Some(Err(error)) => self.check(&error)?,
+                None if wait == POLL => return Ok(None),
                 None => break,
             }
             wait = Duration::ZERO;
         }
-        Ok(batch)
+        Ok(Some(batch))
     }
 
     /// No record has come for a while: nothing may be left of the stretch all the same.
