@@ -186,7 +186,8 @@ pub struct WorkerSpec {
     #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "atomic"))]
     pub env: Vec<EnvVar>,
     /// A pod template that is merged over ours, containers by name: `worker` is ours. For images, volumes, pull
-    /// secrets, tolerations and side-cars; `kubectl explain pod.spec` names the fields.
+    /// secrets, tolerations and side-cars; `kubectl explain pod.spec` names the fields. A
+    /// `terminationGracePeriodSeconds` is the time that workers have to end their work; give them some 30 s at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "field::json_object")]
     pub pod_template: Option<JsonObject>,

@@ -54,6 +54,7 @@ pub use exec::Exec;
 pub use health::Health;
 #[cfg(feature = "http")]
 pub use http::{Http, HttpProcessor};
+pub use orch_core::drain::Drain;
 pub use outbox::{Counters, Counts};
 pub use processor::{Outputs, Processor, Progress, WorkFailure};
 pub use registry::{InvalidProcessor, Processors, Registry};

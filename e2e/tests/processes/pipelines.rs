@@ -130,7 +130,7 @@ async fn a_run_that_only_waits_is_not_bound_to_the_stages_of_its_pipeline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_made_anew_holds_only_the_run_that_needs_what_it_lacks() {
-    let setup = Setup::new("remade").await;
+    let setup = Setup::new("lacking").await;
     let _operator = setup.operator("operator");
     let gate = setup.folder.path().join("gate");
     let script = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
