@@ -38,10 +38,14 @@ pub mod accepted {
     pub const PIPELINE_NOT_FOUND: &str = "PipelineNotFound";
     /// False: the Pipeline of `pipelineRef` is being deleted.
     pub const PIPELINE_DELETING: &str = "PipelineDeleting";
+    /// False: the Pipeline cannot be read; the message says why.
+    pub const PIPELINE_UNREADABLE: &str = "PipelineUnreadable";
     /// False: the Pipeline was made anew without a stage that the run began with.
     pub const PIPELINE_CHANGED: &str = "PipelineChanged";
     /// False: what the operator keeps in the status of the run was overwritten, and cannot be read.
     pub const STATUS_UNREADABLE: &str = "StatusUnreadable";
+    /// False: a Pipeline's `worker.podTemplate` is no pod template; the message names the fields.
+    pub const POD_TEMPLATE_INVALID: &str = "PodTemplateInvalid";
     /// False: a Secret that is named does not exist yet.
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
     /// False: the Secret with the Kafka connection lacks a key or cannot be read.
@@ -137,6 +141,8 @@ pub mod stalled {
     pub const KAFKA_UNREACHABLE: &str = "KafkaUnreachable";
     /// True: a topic is missing or not as it should be; `TopicsReady` says which.
     pub const TOPICS_NOT_READY: &str = "TopicsNotReady";
+    /// True: something that the run began with is not there any more; `Accepted` says what.
+    pub const NOT_ACCEPTED: &str = "NotAccepted";
     /// True: another operator has taken the topics over, and does not drive this run.
     pub const ANOTHER_OPERATOR: &str = "AnotherOperator";
 }

@@ -115,6 +115,11 @@ impl PinnedPipeline {
         Self { generation, stages: pipeline.spec.stages.iter().map(as_object).collect() }
     }
 
+    /// Whether both say the same. As JSON they may differ all the same: the API server gives 2 for 2.0.
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        self.generation == other.generation && self.stages().ok() == other.stages().ok()
+    }
+
     /// The stages; the finding names the one that nobody can read.
     pub fn stages(&self) -> Result<Vec<StageSpec>, Finding> {
         let read = |(n, stage): (usize, &JsonObject)| {

@@ -62,16 +62,19 @@ pub fn fill(
     status.epoch = Some(view.epoch);
     status.plan_digest = Some(plan.digest.clone());
     progress_conditions(status, view, now);
-    fit(status);
 }
 
-/// Largest status as JSON: etcd takes requests of 1.5 MiB, and spec and metadata need their part.
+/// Largest resource as JSON: etcd takes requests of 1.5 MiB, and has words of its own to add.
+pub const MAX_RESOURCE_BYTES: usize = 1_200 << 10;
+/// Largest status as JSON.
 const MAX_STATUS_BYTES: usize = 900 << 10;
 /// What is left of a message where all of them together would be too long.
 const SHORT_MESSAGE: usize = 120;
 
-/// Drops detail until the status fits. Phase, counts, conditions and the phase map always stay.
-fn fit(status: &mut PipelineRunStatus) {
+/// Drops detail until the status fits beside a rest of the resource of so many bytes. Phase, counts, conditions and the
+/// phase map always stay.
+pub fn fit(status: &mut PipelineRunStatus, rest: usize) {
+    let room = MAX_RESOURCE_BYTES.saturating_sub(rest).min(MAX_STATUS_BYTES);
     let steps: [fn(&mut PipelineRunStatus); 3] = [
         |status| {
             let messages = status.objects.iter_mut().filter_map(|object| object.message.as_mut());
@@ -82,7 +85,7 @@ fn fit(status: &mut PipelineRunStatus) {
     ];
     for step in steps {
         // It always serialises (texts, numbers and lists), unless there is no room for it.
-        if serde_json::to_writer(Room(MAX_STATUS_BYTES), status).is_ok() {
+        if serde_json::to_writer(Room(room), status).is_ok() {
             return;
         }
         step(status);
@@ -250,7 +253,7 @@ mod tests {
         };
         let mut status =
             PipelineRunStatus { objects: (0..1_000).map(object).collect(), ..PipelineRunStatus::default() };
-        fit(&mut status);
+        fit(&mut status, 0);
         assert_eq!(status.objects.len(), 1_000);
         assert!(
             status
@@ -259,6 +262,19 @@ mod tests {
                 .all(|object| object.message.as_ref().unwrap().chars().count() <= SHORT_MESSAGE)
         );
         assert!(serde_json::to_vec(&status).unwrap().len() <= MAX_STATUS_BYTES);
+    }
+
+    /// Beside a large spec every write was refused, that of the end too.
+    #[test]
+    fn a_status_leaves_the_rest_of_the_resource_its_room() {
+        let object = |n: usize| ObjectStatus { id: n.to_string(), ..ObjectStatus::default() };
+        let mut status =
+            PipelineRunStatus { objects: (0..2_000).map(object).collect(), ..PipelineRunStatus::default() };
+        let bytes = serde_json::to_vec(&status).unwrap().len();
+        fit(&mut status, MAX_RESOURCE_BYTES - bytes);
+        assert_eq!(status.objects.len(), 2_000);
+        fit(&mut status, MAX_RESOURCE_BYTES - bytes + 1);
+        assert_eq!(status.objects.len(), 0);
     }
 
     #[test]

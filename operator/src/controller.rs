@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::guarded::Guarded;
 use crate::scope::Scope;
 
 /// Reconciles at the same time, of one kind in one scope.
@@ -31,17 +32,16 @@ pub(crate) async fn watch(context: Arc<Context>, stop: CancellationToken) {
 }
 
 async fn runs(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
-    let controller = Controller::new(scope.api::<PipelineRun>(&context.client), watcher::Config::default());
+    let controller =
+        Controller::new(scope.api::<Guarded<PipelineRun>>(&context.client), watcher::Config::default());
     let store = controller.store();
     // A run that waits for its Pipeline goes on as soon as that is there.
-    let users = move |pipeline: Pipeline| {
-        let uses = |run: &Arc<PipelineRun>| {
-            run.namespace() == pipeline.namespace()
-                && run
-                    .spec
-                    .pipeline_ref
-                    .as_ref()
-                    .is_some_and(|reference| reference.name == pipeline.name_any())
+    let users = move |pipeline: Guarded<Pipeline>| {
+        let names = |run: &PipelineRun| {
+            run.spec.pipeline_ref.as_ref().is_some_and(|reference| reference.name == pipeline.name_any())
+        };
+        let uses = |run: &Arc<Guarded<PipelineRun>>| {
+            run.namespace() == pipeline.namespace() && run.0.as_ref().is_ok_and(|run| names(run))
         };
         store
             .state()
@@ -51,27 +51,28 @@ async fn runs(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
             .collect::<Vec<_>>()
     };
     let controller = controller
-        .watches(scope.api::<Pipeline>(&context.client), watcher::Config::default(), users)
+        .watches(scope.api::<Guarded<Pipeline>>(&context.client), watcher::Config::default(), users)
         .with_config(Config::default().concurrency(CONCURRENCY))
         .graceful_shutdown_on(async move { stop.cancelled().await });
-    drain(controller.run(counted_run, failed::<PipelineRun>, context.clone()), "run").await;
+    drain(controller.run(counted_run, failed::<Guarded<PipelineRun>>, context.clone()), "run").await;
 }
 
 async fn pipelines(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
-    let controller = Controller::new(scope.api::<Pipeline>(&context.client), watcher::Config::default())
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .graceful_shutdown_on(async move { stop.cancelled().await });
-    drain(controller.run(counted_pipeline, failed::<Pipeline>, context.clone()), "pipeline").await;
+    let controller =
+        Controller::new(scope.api::<Guarded<Pipeline>>(&context.client), watcher::Config::default())
+            .with_config(Config::default().concurrency(CONCURRENCY))
+            .graceful_shutdown_on(async move { stop.cancelled().await });
+    drain(controller.run(counted_pipeline, failed::<Guarded<Pipeline>>, context.clone()), "pipeline").await;
 }
 
-async fn counted_run(run: Arc<PipelineRun>, context: Arc<Context>) -> Result<Action, Error> {
-    let result = crate::run::reconcile(run, context.clone()).await;
+async fn counted_run(run: Arc<Guarded<PipelineRun>>, context: Arc<Context>) -> Result<Action, Error> {
+    let result = crate::run::reconcile(&run, context.clone()).await;
     context.metrics.reconciled("pipelinerun", result.as_ref().err().map(Error::category));
     result
 }
 
-async fn counted_pipeline(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Action, Error> {
-    let result = crate::pipeline::reconcile(pipeline, context.clone()).await;
+async fn counted_pipeline(pipeline: Arc<Guarded<Pipeline>>, context: Arc<Context>) -> Result<Action, Error> {
+    let result = crate::pipeline::reconcile(&pipeline, context.clone()).await;
     context.metrics.reconciled("pipeline", result.as_ref().err().map(Error::category));
     result
 }

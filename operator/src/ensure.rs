@@ -8,6 +8,7 @@ use kube::{Api, Client, ResourceExt};
 use orch_bus::{Bus, BusError};
 use orch_core::id::Epoch;
 use orch_crds::PipelineRun;
+use orch_crds::condition::accepted;
 use orch_runner::{Notice, Outlets};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -15,10 +16,12 @@ use tracing::{info, warn};
 use crate::connection::{self, Files};
 use crate::context::Context;
 use crate::error::Error;
+use crate::findings;
+use crate::guarded::Guarded;
 use crate::missing::Missing;
 use crate::outage;
 use crate::stages::{
-    Drive, NotDriven, SetHandle, SetKey, StageSet, TopicDefaults, Unready, WorkerDefaults, build,
+    Drive, NotDriven, Prepared, SetHandle, SetKey, StageSet, TopicDefaults, Unready, WorkerDefaults, build,
     check_topics, owner_stays,
 };
 use crate::status::Condition;
@@ -62,6 +65,19 @@ pub(crate) async fn ensure(
         Ok(bus) => bus,
         Err(error) => return Ok(Err(refused(&error))),
     };
+    // To ask again takes long, and others wait for this place among the reconciles.
+    if let Some(reason) = bus.trouble() {
+        let servers = connection::servers(&files);
+        return Ok(Err(refused(&BusError::Unreachable { servers, reason })));
+    }
+    let workers = worker_defaults(context, &files);
+    let prepared = match build(&set, &files, &workers) {
+        Ok(prepared) => prepared,
+        Err(wrong) => {
+            let (reason, message) = (accepted::POD_TEMPLATE_INVALID, findings::list(&wrong));
+            return Ok(Err(NotEnsured::Missing(Missing { reason, message })));
+        }
+    };
     let defaults = TopicDefaults {
         replication_factor: context.config.replication_factor,
         min_insync_replicas: context.config.min_insync_replicas,
@@ -72,6 +88,9 @@ pub(crate) async fn ensure(
         Err(Unready::Missing(topics)) => {
             if let Some(condition) = lost_log(&context.client, &*bus, &set, &topics, known_epoch).await? {
                 return Ok(Err(NotEnsured::Topics(condition)));
+            }
+            if !set.create_topics {
+                return Ok(Err(refused(&BusError::MissingTopics(topics))));
             }
             is_missing = true;
         }
@@ -85,7 +104,8 @@ pub(crate) async fn ensure(
     if is_missing && let Err(unready) = check_topics(&*bus, &set, defaults, true).await {
         return Ok(Err(NotEnsured::Topics(unready.into_condition())));
     }
-    let ensured = place.ensure(&set, &files, || drive(context, &set, &files, bus.clone(), known_epoch)).await;
+    let means = Means { files: &files, bus: bus.clone(), prepared };
+    let ensured = place.ensure(&set, &files, || drive(context, &set, known_epoch, means)).await;
     Ok(match ensured {
         Ok(handle) => Ok(Ensured { handle, bus }),
         Err(NotDriven::Bus(error)) => Err(refused(&error)),
@@ -93,8 +113,8 @@ pub(crate) async fn ensure(
     })
 }
 
-/// The topic with all that happened in a Pipeline is not made a second time behind its live runs: the condition that says
-/// so, when it is among the missing ones. An inline run knows by itself whether it had one.
+/// The topic with all that happened is not made a second time behind live runs: the condition that says so, when it is
+/// among the missing ones.
 async fn lost_log(
     client: &Client,
     bus: &dyn Bus,
@@ -103,10 +123,10 @@ async fn lost_log(
     known_epoch: Epoch,
 ) -> Result<Option<Condition>, kube::Error> {
     let log = set.names.events();
-    if set.inline || !missing.contains(&log) {
+    if !missing.contains(&log) {
         return Ok(None);
     }
-    let begun = begun_in(client, set).await?;
+    let begun = if set.inline { Vec::new() } else { begun_in(client, set).await? };
     if known_epoch == 0 && begun.is_empty() {
         return Ok(None);
     }
@@ -114,38 +134,45 @@ async fn lost_log(
     tokio::time::sleep(SETTLE).await;
     Ok(match bus.bounds(&log).await {
         Ok(_) => None,
-        Err(BusError::UnknownTopic(_)) => Some(Condition::of_lost_log(&log, &set.owner.name, &begun)),
+        Err(BusError::UnknownTopic(_)) => Some(Condition::of_lost_log(&log, &set.owner, &begun)),
         Err(error) => Some(Condition::of_bus(&error, set.secret.as_deref())),
     })
 }
 
 /// Live runs of a Pipeline that have begun.
 async fn begun_in(client: &Client, set: &StageSet) -> Result<Vec<String>, kube::Error> {
-    let runs: Api<PipelineRun> = Api::namespaced(client.clone(), &set.namespace);
+    let runs: Api<Guarded<PipelineRun>> = Api::namespaced(client.clone(), &set.namespace);
     let has_begun = |run: &PipelineRun| {
         let is_of = run.spec.pipeline_ref.as_ref().is_some_and(|of| of.name == set.owner.name);
         let status = run.status.as_ref();
         is_of && status.is_some_and(|status| status.start_time.is_some() && status.completion_time.is_none())
     };
-    let all = runs.list(&ListParams::default()).await?.items;
-    Ok(all.iter().filter(|run| has_begun(run)).map(ResourceExt::name_any).collect())
+    // One that cannot be read has never begun.
+    let all = runs.list(&ListParams::default()).await?.items.into_iter().filter_map(|run| run.0.ok());
+    Ok(all.filter(|run| has_begun(run)).map(|run| run.name_any()).collect())
 }
 
-fn drive(
-    context: &Arc<Context>,
-    set: &StageSet,
-    files: &Files,
-    bus: Arc<dyn Bus>,
-    known_epoch: Epoch,
-) -> Drive {
+fn worker_defaults(context: &Context, files: &Files) -> WorkerDefaults {
     let config = &context.config;
-    let workers = WorkerDefaults {
+    WorkerDefaults {
         image: config.worker_image(),
         pull_policy: config.worker_image_pull_policy.clone(),
         log: config.log.clone(),
         bootstrap_servers: connection::servers(files),
-    };
-    let (servers, secret) = (workers.bootstrap_servers.clone(), set.secret.clone());
+    }
+}
+
+/// What a set is driven by, checked.
+struct Means<'f> {
+    files: &'f Files,
+    bus: Arc<dyn Bus>,
+    prepared: Prepared,
+}
+
+fn drive(context: &Arc<Context>, set: &StageSet, known_epoch: Epoch, means: Means<'_>) -> Drive {
+    let Means { files, bus, prepared } = means;
+    let config = &context.config;
+    let (servers, secret) = (connection::servers(files), set.secret.clone());
     let describe = move |reason| {
         let error = BusError::Unreachable { servers: servers.clone(), reason };
         Condition::of_bus(&error, secret.as_deref())
@@ -153,7 +180,7 @@ fn drive(
     Drive {
         client: context.client.clone(),
         connection: files.clone(),
-        prepared: build(set, files, &workers),
+        prepared,
         outage: outage::follow(bus.clone(), describe),
         bus,
         window: config.stage_window,

@@ -11,7 +11,7 @@ const CHANGED: Duration = Duration::from_millis(200);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The API server refused, or did not answer.
-    #[error("the API server: {0}")]
+    #[error("the API server: {}", said(.0))]
     Kube(#[from] Box<kube::Error>),
     /// Kafka refused, or did not answer.
     #[error("{0}")]
@@ -42,6 +42,14 @@ impl Error {
     /// When it is tried again.
     pub(crate) fn again_in(&self) -> Duration {
         if self.is_conflict() { CHANGED } else { AGAIN }
+    }
+}
+
+/// The API server's own words, where it has said some: kube adds a dump of the whole answer.
+pub(crate) fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
     }
 }
 

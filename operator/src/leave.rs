@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::connection::Connections;
 use crate::error::{found, is_conflict};
 use crate::finalizer::{self, Finalized, is_held};
+use crate::guarded::Guarded;
 use crate::lease;
 use crate::removal::{self, Left, left_behind};
 use crate::stages::{StageSet, stop_workers};
@@ -51,8 +52,8 @@ pub(crate) async fn leave(
     let until = Instant::now() + config.finalizer_deadline;
     let sweep = Sweep { client, connections, prefix: config.topic_prefix.clone(), until };
     for scope in config.scopes() {
-        sweep.all(&scope.api::<PipelineRun>(&sweep.client)).await.map_err(refused)?;
-        sweep.all(&scope.api::<Pipeline>(&sweep.client)).await.map_err(refused)?;
+        sweep.all(&scope.api::<Guarded<PipelineRun>>(&sweep.client)).await.map_err(refused)?;
+        sweep.all(&scope.api::<Guarded<Pipeline>>(&sweep.client)).await.map_err(refused)?;
         info!(?scope, "nothing is held any more");
     }
     lease.release().await;
@@ -65,6 +66,17 @@ trait Leaves: Finalized {
     fn set(&self, prefix: &TopicPrefix) -> Option<StageSet>;
     /// Whether its topics are needed no more.
     fn is_over(&self) -> bool;
+}
+
+/// What cannot be read has nothing of ours but a finalizer.
+impl<K: Leaves> Leaves for Guarded<K> {
+    fn set(&self, prefix: &TopicPrefix) -> Option<StageSet> {
+        self.0.as_ref().ok()?.set(prefix)
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.as_ref().map_or(true, |resource| resource.is_over())
+    }
 }
 
 impl Leaves for PipelineRun {

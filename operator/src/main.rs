@@ -7,6 +7,8 @@ mod controller;
 mod ensure;
 mod error;
 mod finalizer;
+mod findings;
+mod guarded;
 mod lease;
 mod leave;
 mod missing;

@@ -14,7 +14,9 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::ensure::{NotEnsured, ensure};
-use crate::error::{Error, is_conflict, is_not_found};
+use crate::error::{Error, found, is_conflict, is_not_found};
+use crate::guarded::{Guarded, Unreadable};
+use crate::missing::Missing;
 use crate::stages::{SetHandle, StageSet};
 use crate::status::{Condition, taken_over};
 use crate::{finalizer, removal};
@@ -25,7 +27,11 @@ const WAIT: Duration = Duration::from_secs(3);
 const RESYNC: Duration = Duration::from_secs(10);
 
 /// Brings one Pipeline to what its spec says.
-pub(crate) async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Action, Error> {
+pub(crate) async fn reconcile(pipeline: &Guarded<Pipeline>, context: Arc<Context>) -> Result<Action, Error> {
+    let pipeline = match &pipeline.0 {
+        Ok(pipeline) => pipeline.clone(),
+        Err(unreadable) => return refuse(&context, pipeline, unreadable).await,
+    };
     let Some(set) = StageSet::of_pipeline(&pipeline, &context.config.topic_prefix) else {
         return Ok(Action::await_change());
     };
@@ -51,6 +57,32 @@ pub(crate) async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) ->
     };
     write(&context, &pipeline, status(&pipeline, &set, handle.as_deref(), problem)).await?;
     Ok(Action::requeue(wait))
+}
+
+/// A Pipeline that nobody can read is told so, and let go when it is deleted.
+async fn refuse(
+    context: &Context,
+    pipeline: &Guarded<Pipeline>,
+    unreadable: &Unreadable,
+) -> Result<Action, Error> {
+    if unreadable.metadata.deletion_timestamp.is_some() {
+        if finalizer::is_held(pipeline) {
+            finalizer::let_go(&context.client, pipeline).await?;
+        }
+        return Ok(Action::await_change());
+    }
+    if unreadable.observed_generation == unreadable.metadata.generation {
+        return Ok(Action::await_change());
+    }
+    let mut status =
+        PipelineStatus { observed_generation: unreadable.metadata.generation, ..PipelineStatus::default() };
+    let Missing { reason, message } = Missing::readable(unreadable);
+    Condition::new(types::ACCEPTED, "False", reason, message).put(&mut status.conditions, now_ms());
+    let api: Api<Guarded<Pipeline>> =
+        Api::namespaced(context.client.clone(), &pipeline.namespace().unwrap_or_default());
+    let patch = Patch::Merge(json!({"status": status}));
+    found(api.patch_status(&pipeline.name_any(), &PatchParams::default(), &patch).await)?;
+    Ok(Action::await_change())
 }
 
 /// What the actor of its runs suffers from.

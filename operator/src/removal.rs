@@ -67,13 +67,19 @@ pub(crate) async fn remove(
     set: &StageSet,
     late: bool,
 ) -> Result<Left, kube::Error> {
-    // What a worker still does for a run that is gone is of no use to anybody: its topics need not wait for it for ever.
-    if !delete_workers(client, set).await? && !late {
-        return Ok(Left::Workers);
+    match delete_workers(client, set).await {
+        Ok(true) => {}
+        // What a worker still does for a run that is gone is of no use to anybody: its topics need not wait for it for
+        // ever, nor for an API server that refuses.
+        Ok(false) | Err(_) if late => {}
+        Ok(false) => return Ok(Left::Workers),
+        Err(error) => return Err(error),
     }
-    let files = match connection::of_set(client, connections, set).await? {
-        Ok(files) => files,
-        Err(missing) => return Ok(Left::Topics(missing.message)),
+    let files = match connection::of_set(client, connections, set).await {
+        Ok(Ok(files)) => files,
+        Ok(Err(missing)) => return Ok(Left::Topics(missing.message)),
+        Err(error) if late => return Ok(Left::Topics(error.to_string())),
+        Err(error) => return Err(error),
     };
     let deleted = match connections.bus(&files) {
         Ok(bus) => delete_topics(&*bus, set).await,

@@ -68,6 +68,10 @@ impl Manifest {
                 format!("`{file}` does not hold the Pipeline `{}` that its run names", reference.name);
             return Err(CliError::usage(problem, "put both into one file, separated by a line `---`"));
         }
+        let of_pods = self.pipeline.as_ref().map(Pipeline::check_pods).unwrap_or_default();
+        if !of_pods.is_empty() {
+            return Err(CliError::refused(file, of_pods));
+        }
         match conversion::run_spec(&self.run.spec, shared.as_deref(), &chunks) {
             Ok(converted) => Ok(Graph { spec: converted.spec, warnings: converted.warnings }),
             Err(findings) => Err(CliError::refused(file, findings)),

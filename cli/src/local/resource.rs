@@ -52,5 +52,6 @@ pub(crate) fn status(created: Millis, plan: &RunPlan, outcome: &Outcome) -> Pipe
     let topic = |stage: &_| StageFacts { topic: outcome.names.ready(stage), replicas: 0 };
     let ended = outcome.view.ended_at.unwrap_or(created);
     view::fill(&mut status, &outcome.view, plan, topic, ended);
+    view::fit(&mut status, 0);
     status
 }

@@ -133,12 +133,27 @@ impl StageSpec {
 }
 
 impl PipelineRun {
-    /// The stages of its Pipeline: as the run found them when it began, else as the Pipeline has them now.
+    /// The stages of its Pipeline: as the run found them when it began, else as the Pipeline has them now. Without what
+    /// the pods look like, which is no concern of a run: see [`Pipeline::check_pods`].
     pub fn shared_stages(&self, pipeline: Option<&Pipeline>) -> Result<Option<Vec<StageSpec>>, Finding> {
         match self.status.as_ref().and_then(|status| status.pipeline.as_ref()) {
             Some(pinned) => pinned.stages().map(Some),
-            None => Ok(pipeline.map(|pipeline| pipeline.spec.stages.clone())),
+            None => {
+                Ok(pipeline
+                    .map(|pipeline| pipeline.spec.stages.iter().map(StageSpec::without_pods).collect()))
+            }
         }
+    }
+}
+
+impl Pipeline {
+    /// What is wrong with the pod templates.
+    pub fn check_pods(&self) -> Vec<Finding> {
+        let templates = self.spec.stages.iter().enumerate().filter_map(|(i, stage)| {
+            let place = format!("Pipeline.spec.stages[{i}].worker");
+            stage.worker.as_ref()?.pod_template(&place).err()
+        });
+        templates.flatten().collect()
     }
 }
 

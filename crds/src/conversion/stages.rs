@@ -3,10 +3,13 @@
 
 use std::fmt::Display;
 
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use orch_core::finding::{Finding, FindingKind};
 use orch_core::spec as core;
 
 use super::checks::Checks;
 use crate::stage::{EnvVar, ProcessorSpec, RetrySpec, StageSpec, TimeoutsSpec, WorkerSpec};
+use crate::strict::{Fault, Text};
 
 /// All stages.
 pub(super) fn stages(stages: &[StageSpec], place: &str, checks: &mut Checks) -> Vec<core::StageSpec> {
@@ -22,6 +25,9 @@ fn stage(stage: &StageSpec, place: &dyn Display, checks: &mut Checks) -> core::S
     for (i, var) in stage.worker.iter().flat_map(|worker| &worker.env).enumerate() {
         check_variable(var, &format_args!("{place}.worker.env[{i}]"), checks);
     }
+    if let Some(worker) = &stage.worker {
+        checks.add_all(worker.pod_template(&format_args!("{place}.worker")).err().unwrap_or_default());
+    }
     let retry = stage.retry.as_ref().map(|own| retry(own, place, checks)).unwrap_or_default();
     let timeouts = stage.timeouts.as_ref().map(|own| timeouts(own, place, checks)).unwrap_or_default();
     core::StageSpec {
@@ -36,6 +42,21 @@ fn stage(stage: &StageSpec, place: &dyn Display, checks: &mut Checks) -> core::S
 }
 
 impl WorkerSpec {
+    /// The pod template. The schema takes any object; here stands everything that is none of a pod template, at this place.
+    pub fn pod_template(&self, place: &dyn Display) -> Result<PodTemplateSpec, Vec<Finding>> {
+        let Some(template) = &self.pod_template else { return Ok(PodTemplateSpec::default()) };
+        // An object of JSON always serialises.
+        let text = serde_json::to_string(template).unwrap_or_default();
+        Text::Json(&text).strict().map_err(|faults| {
+            let finding = |fault: Fault| {
+                let place = fault.place(&format!("{place}.podTemplate"));
+                let remedy = "it is what `spec.template` of a Deployment holds";
+                Finding::new(FindingKind::Malformed, place, fault.problem, remedy)
+            };
+            faults.into_iter().map(finding).collect()
+        })
+    }
+
     /// How many workers of which width.
     pub fn policy(&self) -> core::WorkerPolicy {
         core::WorkerPolicy {

@@ -189,7 +189,7 @@ fn a_run_that_has_begun_keeps_the_stages_that_it_found() {
     let spec = run(json!({"pipelineRef": {"name": "medallion"}, "objects": [{"id": "x"}]}));
     let mut run = PipelineRun::new("sales", spec);
     assert_eq!(run.shared_stages(None), Ok(None));
-    assert_eq!(run.shared_stages(Some(&edited)), Ok(Some(edited.spec.stages.clone())));
+    assert_eq!(run.shared_stages(Some(&edited)), PinnedPipeline::of(&edited).stages().map(Some));
     let pinned = PinnedPipeline::of(&found);
     run.status = Some(PipelineRunStatus { pipeline: Some(pinned.clone()), ..PipelineRunStatus::default() });
     let kept = run.shared_stages(Some(&edited)).unwrap().unwrap();
@@ -216,6 +216,22 @@ fn a_kept_stage_that_nobody_can_read_is_a_finding_of_that_run() {
         finding.starts_with("status.pipeline.stages[1]: invalid type: integer `7`, expected a string"),
         "{finding}"
     );
+}
+
+/// It was thrown away whole, and the pods were others than people had written.
+#[test]
+fn what_is_no_pod_template_is_named_field_by_field() {
+    let container = json!({"name": "worker", "image": 5, "env": [{"name": "A", "value": 1}], "imagePullPolices": "Always"});
+    let found = refused(json!({
+        "stages": [{"name": "a", "processor": {"simulate": {}},
+                    "worker": {"podTemplate": {"spec": {"containers": [container]}}}}],
+        "objects": [{"id": "x"}],
+    }));
+    let place = "spec.stages[0].worker.podTemplate.spec.containers[0]";
+    for field in ["image", "env[0].value", "imagePullPolices"] {
+        let named = found.iter().any(|finding| finding.starts_with(&format!("{place}.{field}: ")));
+        assert!(named, "{field}: {found:#?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use orch_crds::PipelineRun;
 use orch_crds::status::{PipelineRunStatus, RunPhase};
 use orch_e2e::api::condition;
@@ -85,6 +88,20 @@ async fn a_topic_that_goes_is_said_once_and_taken_back_when_it_is_there_again() 
     setup.kubelet.stop();
 }
 
+/// Has the other operator scale the workers, and gives the time at which that is changed.
+fn scaled_by_the_other(setup: &Setup) -> tokio::task::JoinHandle<std::time::Instant> {
+    let api: Api<Deployment> = Api::namespaced(setup.client.clone(), &setup.namespace);
+    tokio::spawn(async move {
+        let name = api.list(&ListParams::default()).await.unwrap().items[0].name_any();
+        let three = Patch::Merge(serde_json::json!({"spec": {"replicas": 3}}));
+        api.patch(&name, &PatchParams::default(), &three).await.unwrap();
+        let has_other = |found: Option<&Deployment>| found.is_some_and(|it| it.spec.replicas != Some(3));
+        kube::runtime::wait::await_condition(api, &name, has_other).await.unwrap();
+        std::time::Instant::now()
+    })
+}
+
+/// The operator that had lost scaled the workers down as fast as the other scaled them up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_higher_term_of_another_operator_is_said_and_the_topics_are_left_to_it_for_a_while() {
     let setup = Setup::new("another").await;
@@ -99,7 +116,10 @@ async fn a_higher_term_of_another_operator_is_said_and_the_topics_are_left_to_it
     let taken = |status: &PipelineRunStatus| is(status, "Stalled", "True", "AnotherOperator");
     let status = setup.until("long", "another's", taken).await;
     assert!(condition(&status, "Stalled").unwrap().2.contains("40"), "{:?}", status.conditions);
+    let changed = scaled_by_the_other(&setup);
     setup.until("long", "nobody else's", |status| is(status, "Stalled", "False", "Moving")).await;
+    let first_change = changed.await.unwrap() - begin;
+    assert!(first_change >= Duration::from_secs(30), "it was scaled by us after {first_change:?}");
     assert!(begin.elapsed() >= Duration::from_secs(30), "{:?}\n{}", begin.elapsed(), operator.log());
     answer(&setup, &run).await;
     assert_eq!(setup.end_of("long").await.status.unwrap().epoch, Some(41));

@@ -13,6 +13,7 @@ mod external;
 mod garbage;
 mod kills;
 mod lost;
+mod others;
 mod pipelines;
 mod policies;
 mod processors;

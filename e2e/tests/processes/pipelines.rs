@@ -134,7 +134,10 @@ async fn a_pipeline_made_anew_holds_only_the_run_that_needs_what_it_lacks() {
     let _operator = setup.operator("operator");
     let gate = setup.folder.path().join("gate");
     let script = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
-    let work = json!({"name": "work", "processor": {"exec": {"command": ["sh", "-c", script]}}});
+    // The API server writes 2 for 2.0.
+    let retry = json!({"factor": 2, "jitter": 0});
+    let work =
+        json!({"name": "work", "processor": {"exec": {"command": ["sh", "-c", script]}}, "retry": retry});
     let more = json!({"name": "more", "processor": {"simulate": {}}});
     let keeps = |stages: Value| json!({"stages": stages, "deletionPolicy": "Retain"});
     setup.pipeline_with("medallion", keeps(json!([work, more]))).await;
@@ -151,5 +154,22 @@ async fn a_pipeline_made_anew_holds_only_the_run_that_needs_what_it_lacks() {
     edit(&setup, &json!([work, more])).await;
     let status = setup.end_of("before").await.status.unwrap();
     assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 2), "{:#?}", status.conditions);
+    setup.kubelet.stop();
+}
+
+/// It was thrown away whole, and the pods were others than people had written.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_pod_template_is_named_on_the_pipeline_and_on_its_runs() {
+    let setup = Setup::new("template").await;
+    let _operator = setup.operator("operator");
+    let template = json!({"spec": {"containers": [{"name": "worker", "image": 5}]}});
+    let work = json!({"name": "work", "processor": {"simulate": {}}, "worker": {"podTemplate": template}});
+    setup.pipeline("medallion", &json!([work])).await;
+    setup.create(&uses_medallion("waits", CHAIN)).await;
+    let message = setup.until_reason("waits", "Accepted", "PodTemplateInvalid").await;
+    let place = "spec.stages[0].worker.podTemplate.spec.containers[0].image: ";
+    assert!(message.starts_with(place), "{message}");
+    edit(&setup, &json!([{"name": "work", "processor": {"simulate": {}}}])).await;
+    assert_eq!(setup.end_of("waits").await.status.unwrap().phase, RunPhase::Succeeded);
     setup.kubelet.stop();
 }

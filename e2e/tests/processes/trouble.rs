@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use kube::api::{Api, DeleteParams, GetParams, PostParams};
+use orch_crds::PipelineRun;
 use orch_crds::status::RunPhase;
-use orch_e2e::api::{condition, wait_for};
+use orch_e2e::api::{condition, until, wait_for};
 use orch_e2e::history::topics;
-use orch_e2e::setup::Setup;
+use orch_e2e::setup::{LIMIT, Setup};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 fn run(objects: &str) -> String {
     format!(
@@ -64,4 +68,57 @@ async fn a_wrong_kafka_address_is_named_in_the_condition() {
     let (_, _, message) = condition(run.status.as_ref().unwrap(), "TopicsReady").unwrap();
     assert!(message.contains("127.0.0.1:9"), "{message}");
     setup.kubelet.stop();
+}
+
+/// The API server takes it, and no list of runs could be read any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_nests_too_deep_is_refused_and_hides_no_other() {
+    let setup = Setup::new("deep").await;
+    let meta = (0..150).fold(serde_json::json!(1), |inner, _| serde_json::json!({ "a": inner }));
+    let deep = serde_json::json!({
+        "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": "deep"},
+        "spec": {"stages": [{"name": "work", "processor": {"simulate": {}}}], "objects": [{"id": "a", "meta": meta}]},
+    });
+    let runs: Api<PipelineRun> = Api::namespaced(setup.client.clone(), &setup.namespace);
+    // What comes back is as deep, and not read here.
+    let _ = runs.create(&PostParams::default(), &serde_json::from_value(deep).unwrap()).await;
+    let _operator = setup.operator("operator");
+    setup.create(&run("[{id: '1001'}]")).await;
+    assert_eq!(setup.end_of("bad").await.status.unwrap().phase, RunPhase::Succeeded);
+    let request = kube::core::Request::new(runs.resource_url()).get("deep", &GetParams::default()).unwrap();
+    let told = setup.client.request_text(request).await.unwrap();
+    assert!(
+        told.contains("\"phase\":\"Failed\"") && told.contains("spec: recursion limit exceeded"),
+        "{told}"
+    );
+    // The same holds for the answer.
+    let _ = runs.delete("deep", &DeleteParams::default()).await;
+    let gone = async || match runs.get_metadata_opt("deep").await.unwrap() {
+        Some(_) => Err("there".to_owned()),
+        None => Ok(()),
+    };
+    until("the run is gone", LIMIT, gone).await;
+    setup.kubelet.stop();
+}
+
+/// A client that was never asked knew of no trouble, and the operator called itself ready with any address.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_is_not_ready_before_its_kafka_has_answered() {
+    let setup = Setup::new("unready").await;
+    for (kafka, ready) in [("127.0.0.1:9", "503 Service Unavailable"), (setup.bootstrap.as_str(), "200 OK")] {
+        // Free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+        let variables = [("ORCH_LISTEN", address.as_str()), ("ORCH_BOOTSTRAP_SERVERS", kafka)];
+        let _operator = setup.operator_with("operator", &variables);
+        let first = until("an answer", LIMIT, async || ask(&address).await.map_err(|e| e.to_string())).await;
+        assert!(first.starts_with(&format!("HTTP/1.1 {ready}")), "{kafka}: {first}");
+    }
+}
+
+async fn ask(address: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: operator\r\nconnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }

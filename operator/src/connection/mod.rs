@@ -4,7 +4,9 @@ mod own;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -20,19 +22,27 @@ use crate::stages::StageSet;
 /// Keys of a folder or Secret that say how to reach Kafka.
 const KEYS: [&str; 4] = ["client.properties", "ca.crt", "tls.crt", "tls.key"];
 
+/// Who asks whether the operator is ready waits for Kafka so long: a kubelet gives up after three seconds.
+const ANSWER: Duration = Duration::from_secs(2);
+/// A topic to ask for. That there is none is an answer.
+const NO_TOPIC: &str = "orchestrator.none";
+
 /// The contents of such a folder or Secret, by key.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// All connections of this process.
 pub(crate) struct Connections {
     own: Own,
+    /// Whether the operator's own Kafka has answered since the start.
+    has_answered: AtomicBool,
     buses: Mutex<HashMap<Files, Arc<dyn Bus>>>,
 }
 
 impl Connections {
     /// `folder` holds the operator's own connection; `bootstrap` overrides what it says, and may stand alone.
     pub(crate) fn new(folder: &Path, bootstrap: Option<&str>) -> Result<Self, BusError> {
-        Ok(Self { own: Own::new(folder, bootstrap)?, buses: Mutex::default() })
+        let own = Own::new(folder, bootstrap)?;
+        Ok(Self { own, has_answered: AtomicBool::new(false), buses: Mutex::default() })
     }
 
     /// The bus behind a connection: the same one for the same contents.
@@ -52,11 +62,20 @@ impl Connections {
     }
 
     /// The trouble of the operator's own connection, for readiness.
-    pub(crate) fn own_trouble(&self) -> Option<String> {
-        match self.bus(&self.own.now()) {
-            Ok(bus) => bus.trouble(),
-            Err(error) => Some(error.to_string()),
+    pub(crate) async fn own_trouble(&self) -> Option<String> {
+        let bus = match self.bus(&self.own.now()) {
+            Ok(bus) => bus,
+            Err(error) => return Some(error.to_string()),
+        };
+        // A client that was never asked knows of no trouble.
+        if !self.has_answered.load(Ordering::Relaxed) {
+            match tokio::time::timeout(ANSWER, bus.bounds(NO_TOPIC)).await {
+                Ok(Err(error @ BusError::Unreachable { .. })) => return Some(error.to_string()),
+                Ok(_) => self.has_answered.store(true, Ordering::Relaxed),
+                Err(_) => return Some(bus.trouble().unwrap_or_else(|| "no answer yet".to_owned())),
+            }
         }
+        bus.trouble()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The reconcile of a PipelineRun, in steps: observe, validate, ensure the stages, hand the run to its actor.
 
 mod observe;
+mod unreadable;
 mod validate;
 
 use std::sync::Arc;
@@ -21,10 +22,11 @@ use crate::connection;
 use crate::context::Context;
 use crate::ensure::{self, Ensured, NotEnsured};
 use crate::error::Error;
+use crate::guarded::Guarded;
 use crate::missing::Missing;
 use crate::stages::{SetHandle, SetKey, StageSet, stop_workers};
 use crate::status::{Condition, Facts};
-use crate::{finalizer, removal};
+use crate::{finalizer, findings, removal};
 
 /// What is not there is looked for again after this.
 const WAIT: Duration = Duration::from_secs(3);
@@ -32,7 +34,11 @@ const WAIT: Duration = Duration::from_secs(3);
 const RESYNC: Duration = Duration::from_secs(10);
 
 /// Brings one run to what its spec says.
-pub(crate) async fn reconcile(run: Arc<PipelineRun>, context: Arc<Context>) -> Result<Action, Error> {
+pub(crate) async fn reconcile(run: &Guarded<PipelineRun>, context: Arc<Context>) -> Result<Action, Error> {
+    let run = match &run.0 {
+        Ok(run) => run.clone(),
+        Err(unreadable) => return unreadable::refuse(&context, run, unreadable).await,
+    };
     let Some(uid) = run.uid().map(|uid| RunUid::new(&uid)) else { return Ok(Action::await_change()) };
     let own_stages = StageSet::of_run(&run, &context.config.topic_prefix);
     if run.metadata.deletion_timestamp.is_some() {
@@ -45,6 +51,8 @@ pub(crate) async fn reconcile(run: Arc<PipelineRun>, context: Arc<Context>) -> R
         && !has_new_connection(&context, &handle).await?
     {
         handle.order(&uid, orders(&run));
+        // Also when somebody took it away: what was made would stay behind.
+        finalizer::hold(&context.client, run.clone()).await?;
         // The actor may have been started anew for another of its runs.
         let is_away = handle.outage().borrow().is_some();
         context.writers.follow(&context, &run, handle);
@@ -75,13 +83,19 @@ async fn leave(
     Ok(Action::await_change())
 }
 
-/// A run that is over needs nobody: an operator that died before it said so left workers behind.
+/// A run that is over needs nobody: an operator that died before it said so left workers behind, and an actor that was
+/// replaced at that moment has the run still.
 async fn finished(
-    context: &Context,
+    context: &Arc<Context>,
     run: &PipelineRun,
     uid: &RunUid,
     own: Option<StageSet>,
 ) -> Result<Action, Error> {
+    if let Some(handle) = driven(context, run, uid).await {
+        // Its writer lets it go.
+        context.writers.follow(context, run, handle);
+        return Ok(Action::requeue(RESYNC));
+    }
     if let Some(set) = own {
         let is_driven = context.registry.get(&SetKey::of_set(&set)).await.is_some();
         if !is_driven && context.writers.first_look(uid) {
@@ -122,16 +136,19 @@ async fn start(
     let plan = match validate::validate(&run, &observed) {
         Ok(plan) => Arc::new(plan),
         Err(findings) => {
-            let (reason, message) = validate::describe(&findings);
+            let (reason, message) = findings::describe(&findings);
             info!(run = %run.name_any(), findings = findings.len(), "the graph is refused");
             context.writers.note(context, &run, Facts::refused(generation, reason, message));
             return Ok(Action::await_change());
         }
     };
-    let facts = Facts::valid(generation, validate::list(&plan.warnings));
-    let Some(set) = own.or_else(|| of_pipeline(context, observed.pipeline.as_ref())) else {
+    let facts = Facts::valid(generation, findings::list(&plan.warnings));
+    let Some(set) = own.or_else(|| of_pipeline(context, observed.pipeline.as_deref())) else {
         return Ok(Action::await_change());
     };
+    // What the topics of a run that has begun held is gone with them: nobody makes them anew behind its back.
+    let begun = run.status.as_ref().is_some_and(|status| status.start_time.is_some());
+    let set = StageSet { create_topics: set.create_topics && !(set.inline && begun), ..set };
     if let Some(difference) = observed.stages.iter().flatten().find_map(|stage| set.lacks(stage)) {
         let message = format!(
             "the Pipeline `{}` was made anew, and {difference}: make it as it was, or delete this run and apply it anew",
@@ -139,9 +156,6 @@ async fn start(
         );
         return Ok(wait_for(context, &run, &Missing { reason: accepted::PIPELINE_CHANGED, message }));
     }
-    // What the topics of a run that has begun held is gone with them: nobody makes them anew behind its back.
-    let begun = run.status.as_ref().is_some_and(|status| status.start_time.is_some());
-    let set = StageSet { create_topics: set.create_topics && !(set.inline && begun), ..set };
     // Before anything is made: checking a large graph takes a while, and it may have been deleted meanwhile.
     let Some(run) = finalizer::hold(&context.client, run).await? else {
         info!(set = %set.name, "nothing is made: the run is gone");
@@ -151,7 +165,7 @@ async fn start(
     match ensure::ensure(context, set, known_epoch(&run).max(of_pipeline.unwrap_or(0))).await? {
         Ok(ensured) => {
             let kept = run.status.as_ref().and_then(|status| status.pipeline.clone());
-            let pipeline = kept.or_else(|| observed.pipeline.as_ref().map(PinnedPipeline::of));
+            let pipeline = kept.or_else(|| observed.pipeline.as_deref().map(PinnedPipeline::of));
             let facts = Facts { pipeline, ..facts.with(Condition::topics_are_ready()) };
             hand_over(context, &run, ensured, plan, facts).await
         }
@@ -200,7 +214,8 @@ async fn hand_over(
     let Some(kept) = context.writers.write(context, run, facts).await else {
         return Ok(Action::requeue(WAIT));
     };
-    if kept.pipeline != planned_by {
+    let is_planned_by = |kept: &PinnedPipeline| planned_by.is_some_and(|own| own.says_the_same_as(kept));
+    if !kept.pipeline.is_none_or(|kept| is_planned_by(&kept)) {
         info!(run = %run.name_any(), "another operator was quicker: the run is planned by what that one kept");
         return Ok(Action::requeue(WAIT));
     }

@@ -1,6 +1,7 @@
 //! Reads everything that a run names: its Pipeline and its ConfigMaps. Reads only.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
@@ -9,11 +10,12 @@ use orch_crds::condition::accepted;
 use orch_crds::stage::StageSpec;
 use orch_crds::{Pipeline, PipelineRun};
 
+use crate::guarded::Guarded;
 use crate::missing::Missing;
 
 /// What a run names, as it was found.
 pub(crate) struct Observed {
-    pub(crate) pipeline: Option<Pipeline>,
+    pub(crate) pipeline: Option<Arc<Pipeline>>,
     /// The Pipeline's stages as this run has them, see [`PipelineRun::shared_stages`].
     pub(crate) stages: Option<Vec<StageSpec>>,
     pub(crate) chunks: Vec<Chunk>,
@@ -28,22 +30,23 @@ pub(crate) async fn observe(
     let pipeline = match &run.spec.pipeline_ref {
         None => None,
         Some(reference) => {
-            let api: Api<Pipeline> = Api::namespaced(client.clone(), &namespace);
-            match api.get_opt(&reference.name).await? {
+            let api: Api<Guarded<Pipeline>> = Api::namespaced(client.clone(), &namespace);
+            match api.get_opt(&reference.name).await?.map(|pipeline| pipeline.0) {
                 None => {
                     let message =
                         format!("the Pipeline `{}` does not exist in this namespace", reference.name);
                     return Ok(Err(Missing { reason: accepted::PIPELINE_NOT_FOUND, message }));
                 }
-                Some(pipeline) if pipeline.metadata.deletion_timestamp.is_some() => {
+                Some(Err(unreadable)) => return Ok(Err(Missing::readable(&unreadable))),
+                Some(Ok(pipeline)) if pipeline.metadata.deletion_timestamp.is_some() => {
                     let message = format!("the Pipeline `{}` is being deleted", reference.name);
                     return Ok(Err(Missing { reason: accepted::PIPELINE_DELETING, message }));
                 }
-                Some(pipeline) => Some(pipeline),
+                Some(Ok(pipeline)) => Some(pipeline),
             }
         }
     };
-    let stages = match run.shared_stages(pipeline.as_ref()) {
+    let stages = match run.shared_stages(pipeline.as_deref()) {
         Ok(stages) => stages,
         Err(finding) => {
             return Ok(Err(Missing { reason: accepted::STATUS_UNREADABLE, message: finding.to_string() }));

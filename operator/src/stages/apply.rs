@@ -6,31 +6,70 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
 use orch_core::id::StageName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use thiserror::Error;
 
 use super::StageSet;
-use super::build::Prepared;
-use crate::error::found;
+use super::build::{OWNER_LABEL, Prepared, STAGE_LABEL};
+use crate::error::{found, said};
 
 /// Who owns the fields that we set.
 pub(crate) const FIELD_MANAGER: &str = "kafka-orchestrator";
 
-/// Applies connection and settings; the Deployments follow with their replicas.
+/// Why something was not applied.
+#[derive(Debug, Error)]
+pub(crate) enum NotApplied {
+    #[error("{}", said(.0))]
+    Refused(#[from] kube::Error),
+    /// Applied all the same it would be changed, and deleted with our owner.
+    #[error(
+        "the {0} is there already and was not made for this {1}: rename the {1}, or delete the {0} if nobody needs it"
+    )]
+    NotOurs(String, String),
+}
+
+/// Applies connection and settings; the Deployments follow with their replicas. What somebody else made under such a name
+/// stays as it is; with Deployments the API server sees to that, since their selectors cannot change.
 pub(crate) async fn apply_config(
     client: &Client,
     set: &StageSet,
     prepared: &Prepared,
-) -> Result<(), kube::Error> {
+) -> Result<(), NotApplied> {
     if let Some(secret) = &prepared.secret {
-        apply::<Secret>(client, &set.namespace, secret).await?;
+        apply_own::<Secret>(client, set, secret).await?;
     }
     for config_map in &prepared.config_maps {
-        apply::<ConfigMap>(client, &set.namespace, config_map).await?;
+        apply_own::<ConfigMap>(client, set, config_map).await?;
     }
+    Ok(())
+}
+
+async fn apply_own<K>(client: &Client, set: &StageSet, object: &K) -> Result<(), NotApplied>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug,
+{
+    let name = object.name_any();
+    let api: Api<K> = Api::namespaced(client.clone(), &set.namespace);
+    // By what it was made for, not by the owner's uid: a Pipeline that is made anew takes over what is left of the former.
+    let is_ours = |there: &PartialObjectMeta<K>| {
+        [OWNER_LABEL, STAGE_LABEL]
+            .iter()
+            .all(|label| there.labels().get(*label) == object.labels().get(*label))
+    };
+    if api.get_metadata_opt(&name).await?.is_some_and(|there| !is_ours(&there)) {
+        let there = format!("{} `{name}`", K::kind(&()));
+        return Err(NotApplied::NotOurs(there, format!("{} `{}`", set.owner.kind, set.owner.name)));
+    }
+    apply(client, &set.namespace, object).await?;
     Ok(())
 }
 
@@ -71,8 +110,8 @@ pub(crate) async fn deployments(
 
 /// Selects what was made for the set of this name, or for one stage of it.
 pub(crate) fn selector(set: &str, stage: Option<&StageName>) -> String {
-    let of_stage = stage.map(|stage| format!(",kafka-orchestrator.dev/stage={stage}"));
-    format!("kafka-orchestrator.dev/owner={set}{}", of_stage.unwrap_or_default())
+    let of_stage = stage.map(|stage| format!(",{STAGE_LABEL}={stage}"));
+    format!("{OWNER_LABEL}={set}{}", of_stage.unwrap_or_default())
 }
 
 /// Brings every Deployment of a set to no replicas: its runs are over.

@@ -1,4 +1,4 @@
-//! What the cluster shall hold for a set of stages: pure, and it cannot fail.
+//! What the cluster shall hold for a set of stages. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use orch_core::drain::Drain;
+use orch_core::finding::Finding;
 use orch_core::id::StageName;
 use orch_crds::stage::StageSpec;
 use serde_json::json;
@@ -17,6 +18,11 @@ use sha2::{Digest, Sha256};
 
 use super::StageSet;
 use super::pod::{Required, env, env_config, env_field, merge};
+
+/// Names the set that something was made for.
+pub(crate) const OWNER_LABEL: &str = "kafka-orchestrator.dev/owner";
+/// Names the stage of the set that something was made for.
+pub(crate) const STAGE_LABEL: &str = "kafka-orchestrator.dev/stage";
 
 /// Longest name of a Deployment: its pods get labels with it.
 const MAX_NAME: usize = 63;
@@ -48,27 +54,37 @@ pub(crate) struct Prepared {
     pub(crate) deployments: Vec<(StageName, Deployment)>,
 }
 
-/// Builds everything for `set`. `connection` is the operator's own, by key.
+/// Builds everything for `set`. `connection` is the operator's own, by key. The findings say what is no pod template.
 pub(crate) fn build(
     set: &StageSet,
     connection: &BTreeMap<String, Vec<u8>>,
     defaults: &WorkerDefaults,
-) -> Prepared {
+) -> Result<Prepared, Vec<Finding>> {
     let own_workers = || set.stages.iter().filter(|stage| stage.processor.external.is_none());
     let secret = set.secret.is_none().then(|| Secret {
         metadata: metadata(set, set.name.clone(), None),
         data: Some(connection.iter().map(|(key, value)| (key.clone(), ByteString(value.clone()))).collect()),
         ..Secret::default()
     });
-    Prepared {
+    let (mut deployments, mut findings) = (Vec::new(), Vec::new());
+    for (i, stage) in set.stages.iter().enumerate().filter(|(_, stage)| stage.processor.external.is_none()) {
+        let Ok(name) = StageName::parse(&stage.name) else { continue };
+        let worker = stage.worker.clone().unwrap_or_default();
+        match worker.pod_template(&format_args!("spec.stages[{i}].worker")) {
+            Ok(template) => {
+                deployments.push((name, deployment(set, stage, template, (connection, defaults))));
+            }
+            Err(wrong) => findings.extend(wrong),
+        }
+    }
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    Ok(Prepared {
         config_maps: own_workers().map(|stage| config_map(set, stage, &defaults.log)).collect(),
         secret: secret.filter(|_| own_workers().next().is_some()),
-        deployments: own_workers()
-            .filter_map(|stage| {
-                Some((StageName::parse(&stage.name).ok()?, deployment(set, stage, connection, defaults)))
-            })
-            .collect(),
-    }
+        deployments,
+    })
 }
 
 /// `<set>-<stage>`, cut and made unique by a hash where it is too long.
@@ -87,10 +103,10 @@ pub(crate) fn labels(set: &str, stage: Option<&str>) -> BTreeMap<String, String>
     let mut labels = BTreeMap::from([
         ("app.kubernetes.io/managed-by".to_owned(), "kafka-orchestrator".to_owned()),
         ("app.kubernetes.io/name".to_owned(), "kafka-orchestrator-worker".to_owned()),
-        ("kafka-orchestrator.dev/owner".to_owned(), set.to_owned()),
+        (OWNER_LABEL.to_owned(), set.to_owned()),
     ]);
     if let Some(stage) = stage {
-        labels.insert("kafka-orchestrator.dev/stage".to_owned(), stage.to_owned());
+        labels.insert(STAGE_LABEL.to_owned(), stage.to_owned());
     }
     labels
 }
@@ -123,16 +139,12 @@ fn config_map(set: &StageSet, stage: &StageSpec, log: &str) -> ConfigMap {
 fn deployment(
     set: &StageSet,
     stage: &StageSpec,
-    connection: &BTreeMap<String, Vec<u8>>,
-    defaults: &WorkerDefaults,
+    template: PodTemplateSpec,
+    (connection, defaults): (&BTreeMap<String, Vec<u8>>, &WorkerDefaults),
 ) -> Deployment {
     let name = deployment_name(&set.name, &stage.name);
     let labels = labels(&set.name, Some(&stage.name));
     let worker = stage.worker.clone().unwrap_or_default();
-    // The schema took any object; what is no pod template is reported by the API server when it is applied.
-    let template = worker.pod_template.and_then(|template| serde_json::to_value(template).ok());
-    let template: PodTemplateSpec =
-        template.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
     let own_grace = template.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
     let grace_seconds = own_grace.unwrap_or_else(|| default_grace_seconds(stage));
     let mut env: Vec<_> = worker.env.iter().map(Into::into).collect();
@@ -249,7 +261,7 @@ mod tests {
             log: log.to_owned(),
             bootstrap_servers: "kafka:9092".to_owned(),
         };
-        let mut prepared = build(&set, &BTreeMap::new(), &defaults);
+        let mut prepared = build(&set, &BTreeMap::new(), &defaults).unwrap();
         (prepared.config_maps.remove(0), prepared.deployments.remove(0).1)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use orch_core::id::StageName;
@@ -28,6 +29,17 @@ pub(crate) struct StageHealth {
 }
 
 impl WorkersState {
+    /// Whether a stage has workers of ours and none of them is ready.
+    pub(crate) fn nobody_works_on(&self, stage: &str) -> bool {
+        self.stages.iter().any(|(name, health)| name.as_str() == stage && health.ready == 0)
+    }
+
+    /// The same when no worker is wanted any more.
+    pub(crate) fn at_rest(&self) -> Self {
+        let stages = self.stages.keys().map(|stage| (stage.clone(), StageHealth::default())).collect();
+        Self { stages, refused: None }
+    }
+
     /// The condition `WorkersReady`.
     pub(crate) fn condition(&self) -> Condition {
         let (status, reason, message) = self.judge();
@@ -59,6 +71,25 @@ impl WorkersState {
     }
 }
 
+/// Why the pods of a Deployment are not there, in the words of its controller: a quota or an admission refuses them.
+pub(super) fn failure(deployment: &Deployment) -> Option<String> {
+    let conditions = deployment.status.as_ref()?.conditions.iter().flatten();
+    let is = |field: &Option<String>, value| field.as_deref() == Some(value);
+    let mut failures = conditions.filter(|c| is(&c.type_, "ReplicaFailure") && is(&c.status, "True"));
+    failures.next().and_then(|failure| failure.message.clone())
+}
+
+/// What is to be said of pods that have not become ready for a long time, when nobody gives a reason.
+pub(super) fn no_reason(pods: &[Pod], deployment: &str) -> String {
+    match pods.first() {
+        None => format!("no pod is made: `kubectl describe deployment {deployment}` may say why"),
+        Some(pod) => {
+            let name = pod.name_any();
+            format!("pod {name} is not ready: `kubectl describe pod {name}` may say why")
+        }
+    }
+}
+
 /// Why a pod is not ready, in the kubelet's or the scheduler's words.
 pub(super) fn pod_problem(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
@@ -76,4 +107,39 @@ pub(super) fn pod_problem(pod: &Pod) -> Option<String> {
         refused.then(|| format!("pod {}: {message}", pod.name_any()))
     });
     waiting.chain(unscheduled).next().map(|text| text.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn state(wanted: u32, ready: u32) -> WorkersState {
+        let health = StageHealth { wanted, ready, problem: None };
+        WorkersState { stages: BTreeMap::from([(StageName::parse("work").unwrap(), health)]), refused: None }
+    }
+
+    /// A run that had succeeded said for ever that its workers were on their way.
+    #[test]
+    fn a_run_that_is_over_waits_for_no_workers() {
+        assert_eq!(state(2, 1).condition().reason, reasons::STARTING);
+        assert_eq!(state(2, 1).at_rest().condition().reason, reasons::SCALED_TO_ZERO);
+        assert_eq!(WorkersState::default().at_rest().condition().reason, reasons::EXTERNAL);
+    }
+
+    /// The pods were refused by a quota, and people were told to wait.
+    #[test]
+    fn pods_that_are_never_made_have_the_reason_of_their_deployment() {
+        let condition =
+            |type_: &str, status: &str| json!({"type": type_, "status": status, "message": type_});
+        let of = |conditions: serde_json::Value| {
+            failure(&serde_json::from_value(json!({"status": {"conditions": conditions}})).unwrap())
+        };
+        let progressing = condition("Progressing", "True");
+        assert_eq!(of(json!([progressing])), None);
+        assert_eq!(of(json!([progressing, condition("ReplicaFailure", "False")])), None);
+        let refused = of(json!([progressing, condition("ReplicaFailure", "True")]));
+        assert_eq!(refused.as_deref(), Some("ReplicaFailure"));
+    }
 }

@@ -23,7 +23,9 @@ use orch_crds::{Pipeline, PipelineRun};
 use orch_wire::{TopicNames, TopicPrefix};
 
 pub(crate) use apply::{delete_workers, stop_workers};
-pub(crate) use build::{WorkerDefaults, build};
+pub(crate) use build::{Prepared, WorkerDefaults, build};
+#[cfg(test)]
+pub(crate) use health::StageHealth;
 pub(crate) use health::WorkersState;
 pub(crate) use owner::stays as owner_stays;
 pub(crate) use registry::{NotDriven, Registry, SetKey};

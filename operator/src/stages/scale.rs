@@ -25,8 +25,6 @@ pub(crate) enum Need {
         /// Work is about to come.
         soon: bool,
     },
-    /// Nothing will come any more: the inline run has ended.
-    Over,
     /// Nothing is here now; a Pipeline waits for its next run.
     Idle,
 }
@@ -40,10 +38,6 @@ impl Scaler {
         now: Instant,
     ) -> (u32, Option<Instant>) {
         let needed = match need {
-            Need::Over => {
-                *self = Self::default();
-                return (0, None);
-            }
             Need::Live { outstanding, soon } => replicas_wanted(outstanding, soon, policy),
             Need::Idle => replicas_wanted(0, false, policy),
         };
@@ -112,14 +106,6 @@ mod tests {
         assert_eq!(scaler.replicas(live(1), &POLICY, late).0, 1);
         scaler.replicas(Need::Idle, &POLICY, late);
         assert_eq!(scaler.replicas(Need::Idle, &POLICY, late + Duration::from_mins(1)).0, 0);
-    }
-
-    #[test]
-    fn an_inline_run_that_has_ended_needs_nobody_at_once() {
-        let now = Instant::now();
-        let mut scaler = Scaler::default();
-        scaler.replicas(live(32), &POLICY, now);
-        assert_eq!(scaler.replicas(Need::Over, &POLICY, now), (0, None));
     }
 
     /// Four workers with one long object each were made one, and three of them were killed at their work.

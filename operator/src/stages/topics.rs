@@ -28,7 +28,7 @@ pub(crate) fn specs(set: &StageSet, defaults: TopicDefaults) -> Vec<TopicSpec> {
 
 /// Why topics are not ready.
 pub(crate) enum Unready {
-    /// These are still to be created.
+    /// These are not there.
     Missing(Vec<String>),
     /// Something else, which waits for a person or for Kafka.
     Wrong(Condition),
@@ -55,7 +55,7 @@ pub(crate) async fn check(
     match bus.ensure_topics(&specs(set, defaults), create && set.create_topics).await {
         Ok(mismatches) if mismatches.is_empty() => Ok(()),
         Ok(mismatches) => Err(Unready::Wrong(Condition::of_mismatches(&mismatches))),
-        Err(BusError::MissingTopics(topics)) if set.create_topics => Err(Unready::Missing(topics)),
+        Err(BusError::MissingTopics(topics)) => Err(Unready::Missing(topics)),
         Err(error) => Err(Unready::Wrong(Condition::of_bus(&error, set.secret.as_deref()))),
     }
 }

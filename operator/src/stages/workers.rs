@@ -19,17 +19,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::StageSet;
-use super::apply::{apply_config, apply_deployment, deployments, selector};
+use super::apply::{NotApplied, apply_config, apply_deployment, deployments, selector};
 use super::build::Prepared;
-use super::health::{StageHealth, WorkersState, pod_problem};
+use super::health::{StageHealth, WorkersState, failure, no_reason, pod_problem};
 use super::idle::spare_the_busy;
 use super::owner;
 use super::scale::{Need, Scaler};
+use crate::error::said;
 
 /// After a refusal the API server is asked again after this.
 const RETRY: Duration = Duration::from_secs(5);
 /// Pods that are not ready after this are looked at for a reason.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// When nobody gives a reason, that is said after this: an image takes its time.
+const LONG: Duration = Duration::from_mins(1);
 /// A request that is under way when the task shall end is waited for, but no longer than this.
 const LAST_REQUEST: Duration = Duration::from_secs(10);
 
@@ -83,6 +86,8 @@ struct StageWorkers {
     /// It was in the list with which a watch begins.
     is_listed: bool,
     unready_since: Option<Instant>,
+    /// Why its pods are not there, as its Deployment says.
+    failure: Option<String>,
 }
 
 /// The task.
@@ -112,6 +117,7 @@ impl Keeper {
             known: None,
             is_listed: false,
             unready_since: None,
+            failure: None,
         };
         let stages: Vec<_> = prepared.deployments.iter().map(of_stage).collect();
         let mut state = WorkersState::default();
@@ -137,7 +143,8 @@ impl Keeper {
         let mut live = true;
         while !stop.is_cancelled() {
             let wanted = demand.borrow_and_update().clone();
-            let wake = self.scale(&wanted, live).await;
+            // An actor that has ended wants nothing any more; the next one, maybe that of another operator, scales.
+            let wake = if live { self.scale(&wanted).await } else { Instant::now() + PATIENCE };
             self.report.send_if_modified(|old| {
                 let differs = *old != self.state;
                 old.clone_from(&self.state);
@@ -153,7 +160,7 @@ impl Keeper {
     }
 
     /// Takes the replicas of what is there over, and applies connection and settings.
-    async fn begin(&mut self) -> Result<(), kube::Error> {
+    async fn begin(&mut self) -> Result<(), NotApplied> {
         for existing in deployments(&self.client, &self.set.namespace, &self.set.name).await? {
             if let Some(of) = self.by_name(&existing.name_any()) {
                 of.scaler.resume(existing.spec.replicas.unwrap_or(0).max(0) as u32);
@@ -175,13 +182,12 @@ impl Keeper {
     }
 
     /// Asks for the replicas that the demand wants; says when to look again.
-    async fn scale(&mut self, demand: &Demand, live: bool) -> Instant {
+    async fn scale(&mut self, demand: &Demand) -> Instant {
         let now = Instant::now();
         let mut wake = now + Duration::from_hours(1);
         for of in &mut self.stages {
             let need = match demand.stages.iter().find(|demand| demand.stage == of.stage) {
                 Some(demand) => Need::Live { outstanding: demand.outstanding, soon: demand.soon },
-                None if self.set.inline && !live => Need::Over,
                 None => Need::Idle,
             };
             let (mut replicas, look) = of.scaler.replicas(need, &of.policy, now);
@@ -205,8 +211,11 @@ impl Keeper {
                 }
                 Ok(false) => wake = wake.min(now + RETRY),
                 Err(error) => {
-                    warn!(set = %self.set.name, stage = %of.stage, %error, "the Deployment was refused");
-                    self.state.refused = Some(error.to_string());
+                    let error = said(&error);
+                    if self.state.refused.as_ref() != Some(&error) {
+                        warn!(set = %self.set.name, stage = %of.stage, %error, "the Deployment was refused");
+                    }
+                    self.state.refused = Some(error);
                     wake = wake.min(now + RETRY);
                 }
             }
@@ -214,7 +223,7 @@ impl Keeper {
         self.explain(now).await.map_or(wake, |look| look.min(wake))
     }
 
-    fn refuse(&mut self, error: &kube::Error) {
+    fn refuse(&mut self, error: &NotApplied) {
         warn!(set = %self.set.name, %error, "the workers cannot be set up");
         self.state.refused = Some(error.to_string());
         self.report.send_replace(self.state.clone());
@@ -231,6 +240,7 @@ impl Keeper {
                 of.is_listed = true;
                 // Also what somebody else made of it: then it is asked for again.
                 of.known = of.known.take().map(|known| known.or_newer(Known::of(&seen)));
+                of.failure = failure(&seen);
                 let stage = of.stage.clone();
                 let ready = seen.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
                 self.state.stages.entry(stage).or_default().ready = ready.max(0) as u32;
@@ -268,6 +278,7 @@ impl Keeper {
     /// Finds out why pods do not become ready; says when to look again.
     async fn explain(&mut self, now: Instant) -> Option<Instant> {
         let mut look = None;
+        let mut is_stuck = false;
         for of in &mut self.stages {
             let health = self.state.stages.entry(of.stage.clone()).or_default();
             if health.ready >= health.wanted {
@@ -281,11 +292,19 @@ impl Keeper {
                 continue;
             }
             look = Some(now + PATIENCE);
+            is_stuck = true;
             let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.set.namespace);
             let labels = selector(&self.set.name, Some(&of.stage));
             if let Ok(pods) = pods.list(&ListParams::default().labels(&labels)).await {
-                health.problem = pods.items.iter().find_map(pod_problem);
+                let no_reason =
+                    || (since + LONG <= now).then(|| no_reason(&pods.items, &of.deployment.name_any()));
+                let of_pods = pods.items.iter().find_map(pod_problem);
+                health.problem = of_pods.or_else(|| of.failure.clone()).or_else(no_reason);
             }
+        }
+        // Somebody may have deleted what they mount.
+        if is_stuck && let Err(error) = apply_config(&self.client, &self.set, &self.prepared).await {
+            warn!(set = %self.set.name, %error, "connection and settings of the workers were not renewed");
         }
         look
     }

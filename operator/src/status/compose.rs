@@ -7,7 +7,7 @@ use orch_core::id::{Millis, StageName};
 use orch_core::plan::RunPlan;
 use orch_crds::condition::{succeeded, types};
 use orch_crds::status::{PipelineRunStatus, RunPhase, timestamp};
-use orch_crds::view::{StageFacts, fill};
+use orch_crds::view::{StageFacts, fill, fit};
 use orch_runner::Exit;
 
 use super::trouble::{condition, stall};
@@ -25,6 +25,13 @@ pub(super) struct Seen<'a> {
     pub(super) outage: Option<Condition>,
     /// The end of an actor that people have to know.
     pub(super) trouble: Option<Exit>,
+    /// Bytes of the resource without its status.
+    pub(super) rest: usize,
+}
+
+/// The status of a run that is refused before anything else is known of it.
+pub(crate) fn refused(facts: &Facts, now: Millis) -> PipelineRunStatus {
+    compose(&PipelineRunStatus::default(), facts, None, now)
 }
 
 /// See the module.
@@ -63,7 +70,7 @@ pub(super) fn compose(
         let refused = Condition::new(types::SUCCEEDED, "False", succeeded::GRAPH_INVALID, message);
         refused.put(&mut status.conditions, now);
     }
-    let stall = stall(&status, trouble);
+    let stall = stall(&status, live.map(|seen| &seen.workers), trouble);
     let was_told = condition(&status, types::STALLED).is_some();
     // Of a run that waits to be accepted nothing is said.
     if stall.status == "True" || was_told || seen.is_some_and(|seen| seen.view.is_some()) {
@@ -79,10 +86,13 @@ fn show(status: &mut PipelineRunStatus, seen: &Seen<'_>, (plan, view): (&RunPlan
         replicas: seen.workers.stages.get(name).map_or(0, |health| health.wanted),
     };
     fill(status, view, plan, stage, now);
-    seen.workers.condition().put(&mut status.conditions, now);
+    fit(status, seen.rest);
     if status.phase.is_final() {
         // An ended run wants no workers of its own; a Pipeline's are no longer this run's concern.
         status.stages.iter_mut().for_each(|stage| stage.replicas = 0);
+        seen.workers.at_rest().condition().put(&mut status.conditions, now);
+    } else {
+        seen.workers.condition().put(&mut status.conditions, now);
     }
 }
 
@@ -129,7 +139,7 @@ mod tests {
             self.now += 10_000;
             let (plan, view) = (Some(self.plan.clone()), self.view.as_ref());
             let (workers, outage) = (WorkersState::default(), self.outage.clone());
-            let seen = Seen { set: &self.set, plan, view, workers, outage, trouble };
+            let seen = Seen { set: &self.set, plan, view, workers, outage, trouble, rest: 0 };
             self.status = compose(&self.status, &self.facts, Some(&seen), self.now);
             let text = |type_: &str| {
                 condition(&self.status, type_)

@@ -1,6 +1,7 @@
 //! Conditions as facts, before they stand in a status.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use orch_bus::{BusError, Obstacle, TopicMismatch};
 use orch_core::id::{Epoch, Millis};
 use orch_crds::condition::{topics_ready, types};
@@ -76,13 +77,13 @@ impl Condition {
         Self::new(types::TOPICS_READY, "False", topics_ready::TOPIC_MISMATCH, lines.join("; "))
     }
 
-    /// The topic with all that happened in a Pipeline is gone. Made anew it would let live runs begin again, and workers
-    /// read on where they were in the topics of before.
-    pub(crate) fn of_lost_log(topic: &str, pipeline: &str, live: &[String]) -> Self {
+    /// The topic with all that happened is gone. Made anew it would let live runs begin again, and workers read on where
+    /// they were in the topics of before. `live` are the runs of a Pipeline.
+    pub(crate) fn of_lost_log(topic: &str, owner: &OwnerReference, live: &[String]) -> Self {
         let runs = if live.is_empty() { String::new() } else { format!("the runs {} and ", live.join(", ")) };
         let message = format!(
-            "topic `{topic}` does not exist, and what was done is lost with it; delete {runs}the Pipeline {pipeline}, and \
-             apply them anew"
+            "topic `{topic}` does not exist, and what was done is lost with it; delete {runs}the {} {}, and apply anew",
+            owner.kind, owner.name
         );
         Self::new(types::TOPICS_READY, "False", topics_ready::TOPIC_NOT_FOUND, message)
     }

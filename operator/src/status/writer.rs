@@ -84,6 +84,8 @@ pub(crate) struct Writer {
     source: Option<Source>,
     /// What stands in the resource, as far as this writer knows.
     written: PipelineRunStatus,
+    /// Bytes of the resource without its status.
+    rest: usize,
     waiting: Vec<oneshot::Sender<Beginning>>,
 }
 
@@ -106,6 +108,7 @@ impl Writer {
             api: Api::namespaced(context.client.clone(), &run.namespace().unwrap_or_default()),
             uid: RunUid::new(&run.uid().unwrap_or_default()),
             written: run.status.clone().unwrap_or_default(),
+            rest: bytes_without_status(run),
             run: run.clone(),
             context,
             facts: Facts::default(),
@@ -179,6 +182,7 @@ impl Writer {
                 workers: source.workers.borrow().clone(),
                 outage: source.outage.borrow().clone(),
                 trouble,
+                rest: self.rest,
             }
         });
         let wanted = compose(&self.written, &self.facts, seen.as_ref(), now_ms());
@@ -234,6 +238,7 @@ impl Writer {
         }
         debug!(run = %self.run.name_any(), "the resource has changed; the status is written again");
         self.written = current.status.clone().unwrap_or_default();
+        self.rest = bytes_without_status(&current);
         self.run = current;
         Err(Outcome::Changed)
     }
@@ -293,6 +298,12 @@ impl Writer {
             }
         }
     }
+}
+
+fn bytes_without_status(run: &PipelineRun) -> usize {
+    // Texts, numbers and lists: they always serialise.
+    let bytes = |json: serde_json::Result<Vec<u8>>| json.map_or(0, |json| json.len());
+    bytes(serde_json::to_vec(&run.spec)) + bytes(serde_json::to_vec(&run.metadata))
 }
 
 /// What a writer wakes up for.

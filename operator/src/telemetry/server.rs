@@ -28,7 +28,7 @@ pub(crate) async fn serve(context: Arc<Context>, listener: TcpListener, stop: Ca
 
 /// Ready means that Kafka answers; a replica that stands by is ready too. The text names what is missing.
 async fn ready(State(context): State<Arc<Context>>) -> Response {
-    match context.connections.own_trouble() {
+    match context.connections.own_trouble().await {
         None => (StatusCode::OK, "ready\n".to_owned()).into_response(),
         Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("kafka: {trouble}\n")).into_response(),
     }
