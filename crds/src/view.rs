@@ -75,12 +75,16 @@ const SHORT_MESSAGE: usize = 120;
 /// phase map always stay.
 pub fn fit(status: &mut PipelineRunStatus, rest: usize) {
     let room = MAX_RESOURCE_BYTES.saturating_sub(rest).min(MAX_STATUS_BYTES);
-    let steps: [fn(&mut PipelineRunStatus); 3] = [
+    let steps: [fn(&mut PipelineRunStatus); 4] = [
         |status| {
             let messages = status.objects.iter_mut().filter_map(|object| object.message.as_mut());
             messages.for_each(|message| *message = clip(message, SHORT_MESSAGE));
         },
         |status| status.failures.iter_mut().for_each(|failure| failure.log_tail = None),
+        |status| {
+            let messages = status.failures.iter_mut().map(|failure| &mut failure.message);
+            messages.for_each(|message| *message = clip(message, SHORT_MESSAGE));
+        },
         |status| status.objects.clear(),
     ];
     for step in steps {

@@ -13,6 +13,9 @@ use crate::stages::Registry;
 use crate::status::Writers;
 use crate::telemetry::Metrics;
 
+/// Longest note of an Event, in bytes (`events.k8s.io/v1`).
+const MAX_NOTE: usize = 1_024;
+
 /// Shared by reconciles, writers and servers.
 pub(crate) struct Context {
     pub(crate) client: Client,
@@ -41,7 +44,8 @@ impl Context {
 
     /// Tells people by a Kubernetes Event. A refusal is logged: an Event is never worth failing for.
     pub(crate) async fn tell(&self, about: &ObjectReference, type_: EventType, reason: &str, note: &str) {
-        let note: String = note.chars().take(1_000).collect();
+        // The API server counts bytes.
+        let note = note[..note.floor_char_boundary(MAX_NOTE)].to_owned();
         let event = Event {
             type_,
             reason: reason.to_owned(),

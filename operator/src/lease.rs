@@ -1,9 +1,11 @@
 //! Leadership: one replica drives, the others stand by. The Lease is a hint; what fences is the term in the log.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,7 +24,9 @@ pub(crate) async fn lead(context: Arc<Context>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         };
         let Candidate { mut leading, task } = candidate;
-        while follow(&context, &mut leading, &stop).await {}
+        let gone = deleted(&context.client, &context.config);
+        tokio::pin!(gone);
+        while follow(&context, &mut leading, &stop, gone.as_mut()).await {}
         Candidate { leading, task }.release().await;
     }
 }
@@ -47,9 +51,8 @@ impl Candidate {
     /// Stands; the API server may be away.
     async fn stand(client: &Client, config: &Config) -> Self {
         loop {
-            let namespace = config.lease_namespace.as_deref().unwrap_or(&config.pod_namespace);
             let built = LeaseManagerBuilder::new(client.clone(), &config.lease_name)
-                .with_namespace(namespace)
+                .with_namespace(lease_namespace(config))
                 .with_identity(config.identity())
                 .with_field_manager(config.identity())
                 .with_duration(config.lease_seconds)
@@ -71,22 +74,41 @@ impl Candidate {
     }
 
     /// Gives the Lease back, so that the next leader need not wait.
-    pub(crate) async fn release(self) {
+    pub(crate) async fn release(mut self) {
         drop(self.leading);
-        if tokio::time::timeout(Duration::from_secs(5), self.task).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(5), &mut self.task).await.is_err() {
             warn!("the Lease was not given back");
+            self.task.abort();
         }
     }
 }
 
-/// Waits for the lead, drives until it is lost. False: the election is over for this process.
+/// Ends when the Lease is there no more: nobody makes it again but who stands anew.
+async fn deleted(client: &Client, config: &Config) {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), lease_namespace(config));
+    loop {
+        tokio::time::sleep(Duration::from_secs(config.lease_seconds)).await;
+        // An API server that does not answer says nothing of the Lease.
+        if let Ok(None) = leases.get_metadata_opt(&config.lease_name).await {
+            return warn!(lease = %config.lease_name, "the Lease was deleted; it is made again");
+        }
+    }
+}
+
+fn lease_namespace(config: &Config) -> &str {
+    config.lease_namespace.as_deref().unwrap_or(&config.pod_namespace)
+}
+
+/// Waits for the lead, drives until it is lost. False: the election is over for this candidate, as when the Lease is gone.
 async fn follow(
     context: &Arc<Context>,
     leading: &mut watch::Receiver<bool>,
     stop: &CancellationToken,
+    mut gone: Pin<&mut impl Future<Output = ()>>,
 ) -> bool {
     tokio::select! {
         leads = leading.wait_for(|leads| *leads) => if leads.is_err() { return false },
+        () = gone.as_mut() => return false,
         () = stop.cancelled() => return false,
     }
     info!("leading");
@@ -95,6 +117,7 @@ async fn follow(
     let controllers = tokio::spawn(controller::watch(context.clone(), drive.clone()));
     let lost = tokio::select! {
         lost = leading.wait_for(|leads| !leads) => lost.is_ok(),
+        () = gone => false,
         () = stop.cancelled() => false,
     };
     if lost {

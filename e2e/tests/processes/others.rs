@@ -4,8 +4,9 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
 use orch_crds::status::RunPhase;
 use orch_crds::{Pipeline, PipelineRun};
@@ -57,6 +58,27 @@ async fn a_finalizer_that_somebody_took_away_is_put_back() {
     until("the run is held again", LIMIT, held).await;
     delete_run(&setup.client, &setup.namespace, "sales", LIMIT).await;
     assert_eq!(topics(&setup.bootstrap, "unheld."), Vec::<String>::new());
+    setup.kubelet.stop();
+}
+
+/// It was made again by nobody, and a replica that stood by never led.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_was_deleted_is_made_again() {
+    let setup = Setup::new("leaseless").await;
+    let mut first = setup.operator("first");
+    let leases: Api<Lease> = Api::namespaced(setup.client.clone(), &setup.namespace);
+    let held = async || match leases.list(&ListParams::default()).await.unwrap().items.pop() {
+        Some(lease) if lease.spec.as_ref().is_some_and(|spec| spec.holder_identity.is_some()) => Ok(lease),
+        other => Err(format!("{other:?}")),
+    };
+    let before = until("the Lease is held", LIMIT, held).await;
+    let _second = setup.operator("second");
+    leases.delete(&before.name_any(), &DeleteParams::default()).await.unwrap();
+    let after = until("the Lease is held again", LIMIT, held).await;
+    assert_ne!(after.metadata.uid, before.metadata.uid);
+    first.kill();
+    setup.create(&RUN.replace("external", "simulate")).await;
+    assert_eq!(setup.end_of("sales").await.status.unwrap().phase, RunPhase::Succeeded);
     setup.kubelet.stop();
 }
 
