@@ -4,6 +4,7 @@
 
 mod group;
 mod producer;
+pub mod tapped;
 mod topic;
 
 use std::collections::{BTreeMap, HashMap};

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use orch_bus::{BusError, Obstacle};
+use orch_bus::BusError;
 use orch_core::counted;
 use orch_core::finding::{Finding, FindingKind};
 use thiserror::Error;
@@ -119,14 +119,6 @@ impl CliError {
     /// The bus did not do its part.
     pub(crate) fn bus(doing: impl Into<String>, source: BusError) -> Self {
         Self::Bus { doing: doing.into(), hint: String::new(), source }
-    }
-
-    /// What stands between us and the broker, where that is the cause.
-    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
-        match self {
-            Self::Bus { source, .. } => source.obstacle(),
-            _ => None,
-        }
     }
 
     /// Findings of an input.

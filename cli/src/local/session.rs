@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orch_bus::{Bus, TopicSpec};
+use orch_bus::{Bus, BusError, TopicSpec};
 use orch_core::drain::Drain;
 use orch_core::engine::{Orders, RunView};
 use orch_core::id::RunUid;
@@ -69,16 +69,16 @@ pub(crate) async fn run(
     let mut interrupts = Interrupts::new();
     let names = topics::names(&session.name, &session.uid);
     let specs = topics::specs(&names, &session.plan);
-    let result = match create(&bus, &specs, &names, &mut interrupts).await {
-        Ok(()) => with_topics(&bus, session, &names, &mut interrupts, progress).await,
-        // A broker that does not let us in has no topic of ours.
-        Err(error) if error.obstacle().is_some() => return Err(error),
-        Err(error) => Err(error),
+    // Until here there is no topic of ours; from here on there may be one, whatever comes of it.
+    ask(&bus, &specs, &names, &mut interrupts).await?;
+    let (are, result) = match create(&bus, &specs, &names, &mut interrupts).await {
+        Ok(()) => ("are", with_topics(&bus, session, &names, &mut interrupts, progress).await),
+        Err(error) => ("may be", Err(error)),
     };
     if session.on_broker {
         let list: Vec<String> = specs.into_iter().map(|spec| spec.name).collect();
         if let Err(why) = delete(&bus, &list, &mut interrupts).await {
-            let problem = format!("the topics {names} are left behind: {why}");
+            let problem = format!("the topics {names} {are} left behind: {why}");
             let remedy = "delete them with Kafka's own tool when it is back";
             match result {
                 Ok(_) => return Err(CliError::broken(format!("the run is over, but {problem}"), remedy)),
@@ -91,6 +91,22 @@ pub(crate) async fn run(
     Ok(Outcome { view, names })
 }
 
+/// Whether the broker answers and lets us in, before anything is made there.
+async fn ask(
+    bus: &Arc<dyn Bus>,
+    specs: &[TopicSpec],
+    names: &TopicNames,
+    interrupts: &mut Interrupts,
+) -> Result<(), CliError> {
+    tokio::select! {
+        found = bus.ensure_topics(specs, false) => match found {
+            Ok(_) | Err(BusError::MissingTopics(_)) => Ok(()),
+            Err(source) => Err(cannot_create(names, source)),
+        },
+        () = interrupts.next() => Err(interrupted_early()),
+    }
+}
+
 /// Creates the topics. Who interrupts gets none: what is under way is waited for, so that it can be deleted.
 async fn create(
     bus: &Arc<dyn Bus>,
@@ -99,14 +115,21 @@ async fn create(
     interrupts: &mut Interrupts,
 ) -> Result<(), CliError> {
     let mut created = std::pin::pin!(bus.ensure_topics(specs, true));
-    let failed = |source| CliError::bus(format!("cannot create the topics {names}"), source);
     tokio::select! {
-        created = &mut created => return created.map(drop).map_err(failed),
+        created = &mut created => return created.map(drop).map_err(|source| cannot_create(names, source)),
         () = interrupts.next() => {}
     }
     // How it ends does not matter: the topics are deleted.
     let _ = interrupts.allow(patience(bus), created).await;
-    Err(CliError::broken("interrupted before the run began", ""))
+    Err(interrupted_early())
+}
+
+fn cannot_create(names: &TopicNames, source: BusError) -> CliError {
+    CliError::bus(format!("cannot create the topics {names}"), source)
+}
+
+fn interrupted_early() -> CliError {
+    CliError::broken("interrupted before the run began", "")
 }
 
 /// Deletes the topics, or says why Kafka did not do it in time.
@@ -166,7 +189,7 @@ async fn with_topics(
 ) -> Result<RunView, CliError> {
     let (handle, mut notices) = tokio::select! {
         begun = begin(bus, session, names) => begun?,
-        () = interrupts.next() => return Err(CliError::broken("interrupted before the run began", "")),
+        () = interrupts.next() => return Err(interrupted_early()),
     };
     let shutdown = CancellationToken::new();
     let mut workers = start_workers(bus, session, names, &shutdown, progress);
@@ -247,4 +270,84 @@ pub(crate) fn missing_kind(processor: &str) -> Option<String> {
 /// Whether somebody else's program does the work of the stage.
 pub(crate) fn is_external(stage: &StagePlan) -> bool {
     missing_kind(&stage.processor).as_deref() == Some("external")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use orch_bus::memory::MemoryBus;
+    use orch_bus::memory::tapped::{Question, Tap, Tapped};
+    use orch_core::catalogue;
+    use orch_core::plan::plan;
+
+    use super::*;
+    use crate::printer::Printer;
+
+    /// A broker that falls silent, and what it was asked until then.
+    struct Silent {
+        /// It does what this question asks for, and its answer never comes.
+        after: Option<Question>,
+        asked: Mutex<Vec<Question>>,
+    }
+
+    impl Tap for Silent {
+        fn asked(&self, question: Question) -> Result<(), BusError> {
+            self.asked.lock().unwrap().push(question);
+            if self.after.is_none() { Err(silence()) } else { Ok(()) }
+        }
+
+        fn answered(&self, question: Question) -> Result<(), BusError> {
+            if self.after == Some(question) { Err(silence()) } else { Ok(()) }
+        }
+    }
+
+    fn silence() -> BusError {
+        BusError::Unreachable {
+            servers: "localhost:9092".to_owned(),
+            reason: "it does not answer".to_owned(),
+        }
+    }
+
+    fn session() -> Session {
+        let (spec, _) = catalogue::read("silent.tsv", b"parent\tchild\n").unwrap();
+        Session {
+            name: "silent".to_owned(),
+            namespace: "default".to_owned(),
+            uid: RunUid::new("0c5e9f2a-4a5b-4c6d-8e7f-000000000001"),
+            plan: Arc::new(plan(spec).unwrap()),
+            orders: Orders::default(),
+            concurrency: None,
+            speed: 1.0,
+            on_broker: true,
+        }
+    }
+
+    /// What a broker was asked during a run that ended by its silence, and the topics that are left.
+    async fn asked_by_a_run(after: Option<Question>) -> (Vec<Question>, Vec<String>) {
+        let bus = Arc::new(Tapped::new(MemoryBus::new(), Silent { after, asked: Mutex::default() }));
+        let session = session();
+        let printer = Printer::new(true);
+        let error = run(bus.clone(), &session, &mut Progress::new(&printer)).await.unwrap_err();
+        assert!(
+            error.to_string().starts_with("cannot create the topics orchestrator.local.silent-"),
+            "{error}"
+        );
+        let asked = bus.tap.asked.lock().unwrap().clone();
+        (asked, bus.inner.list_topics("").await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn topics_of_a_broker_that_falls_silent_while_it_makes_them_are_deleted() {
+        let (asked, left) = asked_by_a_run(Some(Question::EnsureTopics)).await;
+        assert_eq!(asked, [Question::EnsureTopics, Question::EnsureTopics, Question::DeleteTopics]);
+        assert_eq!(left, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_deleted_on_a_broker_that_was_silent_from_the_beginning() {
+        let (asked, left) = asked_by_a_run(None).await;
+        assert_eq!(asked, [Question::EnsureTopics]);
+        assert_eq!(left, [""; 0]);
+    }
 }

@@ -273,7 +273,8 @@ fn an_interrupt_cancels_the_run_and_shows_its_summary() {
 
     let folder = file(
         "slow.json",
-        r#"[{"id": "a"}, {"id": "b", "dependsOn": ["a"], "processor": {"simulate": {"duration": "1h"}}}]"#,
+        r#"[{"id": "a", "processor": {"simulate": {"duration": "1100ms"}}},
+            {"id": "b", "processor": {"simulate": {"duration": "1h"}}}]"#,
     );
     let mut child = Command::new(env!("CARGO_BIN_EXE_orch"))
         .args(["run", "slow.json"])
@@ -282,7 +283,7 @@ fn an_interrupt_cancels_the_run_and_shows_its_summary() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The first line of progress says that the run is on its way and that signals are listened to.
+    // The first line of progress, when `a` is loaded, says that signals are listened to.
     let mut err = child.stderr.take().unwrap();
     let mut first = [0_u8; 1];
     err.read_exact(&mut first).unwrap();

@@ -76,7 +76,7 @@ async fn a_ready_record_is_a_cloud_event() {
     let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
     operator.until_count("r1", ObjectPhase::Queued, 1).await;
     let ready = world.names.ready(&plan.stages[0].name);
-    let record = world.bus.sent().into_iter().find(|record| *record.topic == *ready).unwrap();
+    let record = world.faults.sent().into_iter().find(|record| *record.topic == *ready).unwrap();
     let header = |name: &str| {
         let found = record.headers.iter().find(|(known, _)| *known == name);
         found.unwrap_or_else(|| panic!("no `{name}`")).1.clone().into_owned()

@@ -1,28 +1,22 @@
 //! A bus in memory whose broker can go away, refuse records, or keep its acknowledgements back.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use orch_bus::memory::MemoryBus;
-use orch_bus::{
-    Bounds, Bus, BusError, Committed, Member, Outgoing, Producer, Reader, TopicMismatch, TopicSpec,
-    Undelivered,
-};
+use orch_bus::memory::tapped::{Question, Tap, Tapped};
+use orch_bus::{BusError, Outgoing, Producer, Reader, Undelivered};
 use tokio::sync::{mpsc, watch};
 
 /// What is called when the positions of a group are asked for.
 pub type Hook = Box<dyn FnOnce() + Send>;
 
 /// See the module.
-pub struct FaultyBus {
-    inner: MemoryBus,
-    faults: Arc<Faults>,
-}
+pub type FaultyBus = Tapped<Faults>;
 
-struct Faults {
+#[derive(Default)]
+pub struct Faults {
     /// Questions are refused; readers and producers stay silent.
     away: watch::Sender<bool>,
     questions: watch::Sender<usize>,
@@ -37,70 +31,43 @@ struct Faults {
     leave_at_read: AtomicBool,
 }
 
-impl FaultyBus {
-    pub fn new(inner: MemoryBus) -> Self {
-        let faults = Faults {
-            away: watch::Sender::new(false),
-            questions: watch::Sender::new(0),
-            keep_acknowledgements: watch::Sender::new(false),
-            refusals: Mutex::default(),
-            on_committed: Mutex::default(),
-            last_word: watch::Sender::new(None),
-            sent: Mutex::default(),
-            leave_at_read: AtomicBool::new(false),
-        };
-        Self { inner, faults: Arc::new(faults) }
-    }
-
-    /// The bus without its faults.
-    pub fn inner(&self) -> &MemoryBus {
-        &self.inner
-    }
-
+impl Faults {
     pub fn go_away(&self, away: bool) {
-        self.faults.away.send_replace(away);
+        self.away.send_replace(away);
     }
 
     /// Counts the questions that were refused.
     pub fn refused_questions(&self) -> watch::Receiver<usize> {
-        self.faults.questions.subscribe()
+        self.questions.subscribe()
     }
 
     pub fn keep_acknowledgements(&self, keep: bool) {
-        self.faults.keep_acknowledgements.send_replace(keep);
+        self.keep_acknowledgements.send_replace(keep);
     }
 
     /// The next `count` records for topics that end so are given up.
     pub fn refuse(&self, topic_end: &str, count: usize, error: BusError) {
-        self.faults.refusals.lock().unwrap().insert(topic_end.to_owned(), (count, error));
+        self.refusals.lock().unwrap().insert(topic_end.to_owned(), (count, error));
     }
 
     /// Calls this when the positions of a group are asked for, once, before they are looked up.
     pub fn on_committed(&self, hook: impl FnOnce() + Send + 'static) {
-        *self.faults.on_committed.lock().unwrap() = Some(Box::new(hook));
+        *self.on_committed.lock().unwrap() = Some(Box::new(hook));
     }
 
     /// A reader that has given a record with this text gives nothing more until this is taken back.
     pub fn set_last_word(&self, text: Option<&str>) {
-        self.faults.last_word.send_replace(text.map(str::to_owned));
+        self.last_word.send_replace(text.map(str::to_owned));
     }
 
     /// Everything that was handed over so far.
     pub fn sent(&self) -> Vec<Outgoing> {
-        self.faults.sent.lock().unwrap().clone()
+        self.sent.lock().unwrap().clone()
     }
 
     /// Goes away as soon as somebody has begun to read.
     pub fn leave_at_read(&self) {
-        self.faults.leave_at_read.store(true, Ordering::SeqCst);
-    }
-
-    fn ask(&self) -> Result<(), BusError> {
-        if !*self.faults.away.borrow() {
-            return Ok(());
-        }
-        self.faults.questions.send_modify(|questions| *questions += 1);
-        Err(unreachable())
+        self.leave_at_read.store(true, Ordering::SeqCst);
     }
 }
 
@@ -108,73 +75,43 @@ pub fn unreachable() -> BusError {
     BusError::Unreachable { servers: "nowhere".to_owned(), reason: "it is away".to_owned() }
 }
 
-#[async_trait]
-impl Bus for FaultyBus {
-    async fn ensure_topics(
-        &self,
-        topics: &[TopicSpec],
-        create: bool,
-    ) -> Result<Vec<TopicMismatch>, BusError> {
-        self.inner.ensure_topics(topics, create).await
-    }
-
-    async fn delete_topics(&self, topics: &[String]) -> Result<(), BusError> {
-        self.inner.delete_topics(topics).await
-    }
-
-    async fn list_topics(&self, prefix: &str) -> Result<Vec<String>, BusError> {
-        self.inner.list_topics(prefix).await
-    }
-
-    async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
-        self.ask()?;
-        self.inner.bounds(topic).await
-    }
-
-    async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError> {
-        self.ask()?;
-        let hook = self.faults.on_committed.lock().unwrap().take();
-        if let Some(hook) = hook {
-            hook();
+impl Tap for Faults {
+    fn asked(&self, question: Question) -> Result<(), BusError> {
+        let is_refused =
+            matches!(question, Question::Bounds | Question::Committed | Question::Read | Question::Producer);
+        if is_refused && *self.away.borrow() {
+            self.questions.send_modify(|questions| *questions += 1);
+            return Err(unreachable());
         }
-        self.inner.committed(group, topic).await
+        if question == Question::Committed {
+            let hook = self.on_committed.lock().unwrap().take();
+            if let Some(hook) = hook {
+                hook();
+            }
+        }
+        Ok(())
     }
 
-    async fn read(
-        &self,
-        topic: &str,
-        partition: i32,
-        stretch: Range<i64>,
-    ) -> Result<Box<dyn Reader>, BusError> {
-        self.ask()?;
-        let inner = self.inner.read(topic, partition, stretch).await?;
-        if self.faults.leave_at_read.load(Ordering::SeqCst) {
+    fn answered(&self, question: Question) -> Result<(), BusError> {
+        if question == Question::Read && self.leave_at_read.load(Ordering::SeqCst) {
             self.go_away(true);
         }
-        Ok(Box::new(FaultyReader { inner, faults: self.faults.clone(), is_done: false }))
+        Ok(())
     }
 
-    async fn producer(&self) -> Result<Box<dyn Producer>, BusError> {
-        self.ask()?;
-        let inner = self.inner.producer().await?;
+    fn reader(self: &Arc<Self>, _: &str, inner: Box<dyn Reader>) -> Box<dyn Reader> {
+        Box::new(FaultyReader { inner, faults: self.clone(), is_done: false })
+    }
+
+    fn producer(self: &Arc<Self>, inner: Box<dyn Producer>) -> Box<dyn Producer> {
         let acknowledged = Mutex::new(inner.acknowledged().unwrap());
         let (undelivered, undelivered_out) = mpsc::unbounded_channel();
         let undelivered_out = Mutex::new(Some(undelivered_out));
-        Ok(Box::new(FaultyProducer {
-            inner,
-            acknowledged,
-            undelivered,
-            undelivered_out,
-            faults: self.faults.clone(),
-        }))
-    }
-
-    async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Member>, BusError> {
-        self.inner.join(group, topic).await
+        Box::new(FaultyProducer { inner, acknowledged, undelivered, undelivered_out, faults: self.clone() })
     }
 
     fn trouble(&self) -> Option<String> {
-        self.faults.away.borrow().then(|| unreachable().to_string())
+        self.away.borrow().then(|| unreachable().to_string())
     }
 }
 

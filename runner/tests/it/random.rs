@@ -150,7 +150,7 @@ async fn play(case: &Case, world: &World, plan: &Arc<RunPlan>) -> Vec<ObjectPhas
     let mut operator = self::operator(case, world, plan, 0).await;
     let mut former = Vec::new();
     let mut workers = [Worker::join(world, "work").await, Worker::join(world, "other").await];
-    let voice = world.bus.inner().producer().await.unwrap();
+    let voice = world.bus.inner.producer().await.unwrap();
     let (mut turn, mut seen) = (0, HashSet::new());
     loop {
         match case.goings.get(&turn) {

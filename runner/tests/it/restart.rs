@@ -96,18 +96,18 @@ async fn an_answer_that_comes_during_a_take_over_makes_nothing_run_again() {
         first.stop().await;
         let voice = worker.voice();
         // Done, answered and committed at the worst of moments: when the positions are asked for.
-        world.bus.on_committed(move || {
+        world.faults.on_committed(move || {
             voice.send(vec![answer(&a, &Say::Loaded)]);
             worker.finish(&a);
         });
         // What the take-over itself has not read comes only later.
-        world.bus.set_last_word(Some(r#""epoch":2"#));
+        world.faults.set_last_word(Some(r#""epoch":2"#));
         let now = if arrives_later { vec![] } else { vec![run("r1", &plan)] };
         let settings = PipelineSettings { known_epoch: 1, ..world.settings() };
         let second = Operator::try_start(&world, settings, now).await.unwrap();
         second.handle().add(run("r1", &plan));
         second.until_count("r1", ObjectPhase::Queued, 1).await;
-        world.bus.set_last_word(None);
+        world.faults.set_last_word(None);
         Worker::join(&world, "work").await.load_everything();
         assert_eq!(outcome(&second.until_over("r1").await, &plan), "Succeeded Completed: a Loaded, b Loaded");
         assert_eq!(world.asked().await, "a#1 b#1");
@@ -118,7 +118,7 @@ async fn an_answer_that_comes_during_a_take_over_makes_nothing_run_again() {
 async fn a_ready_record_that_was_lost_is_written_again() {
     let plan = plans::graph("a, b");
     let world = World::new(&plan).await;
-    world.bus.refuse(".work", 1, orch_bus::BusError::Other("lost".to_owned()));
+    world.faults.refuse(".work", 1, orch_bus::BusError::Other("lost".to_owned()));
     let mut first = Operator::start(&world, vec![run("r1", &plan)]).await;
     first.notice().await;
     first.crash();

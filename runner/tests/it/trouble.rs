@@ -22,7 +22,7 @@ async fn nothing_is_published_before_the_workers_can_know_that_the_run_is_open()
     let world = World::new(&plan).await;
     let mut former = None;
     for times in 1..=2 {
-        world.bus.keep_acknowledgements(true);
+        world.faults.keep_acknowledgements(true);
         let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
         operator.until("r1", "open, as far as it was told", |run| run.view.started_at.is_some()).await;
         world.until_gates("r1", &vec!["Open"; times].join(" ")).await;
@@ -34,7 +34,7 @@ async fn nothing_is_published_before_the_workers_can_know_that_the_run_is_open()
             operator.until_count("r1", ObjectPhase::Ready, 1).await;
             assert_eq!(world.asked().await, "a#1");
         }
-        world.bus.keep_acknowledgements(false);
+        world.faults.keep_acknowledgements(false);
         operator.until_count("r1", ObjectPhase::Queued, 1).await;
         former = Some(Worker::join(&world, "work").await.take().await);
         operator.crash();
@@ -48,7 +48,7 @@ async fn records_of_the_operator_that_are_given_up_are_written_again() {
         let plan = plans::graph("a");
         let world = World::new(&plan).await;
         let operator = Operator::start(&world, vec![]).await;
-        world.bus.refuse(topic, 1, lost());
+        world.faults.refuse(topic, 1, lost());
         let mut settings = run("r1", &plan);
         settings.start_offset = world.events_end().await;
         operator.handle().add(settings);
@@ -64,13 +64,13 @@ async fn an_old_word_is_not_repeated_after_a_new_one() {
     let world = World::new(&plan).await;
     let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
     operator.until_count("r1", ObjectPhase::Queued, 1).await;
-    world.bus.refuse(".control", 1, lost());
+    world.faults.refuse(".control", 1, lost());
     operator.order("r1", orch_core::engine::Orders { cancel: true, ..Default::default() });
     operator.until("r1", "cancelled", |run| run.view.phase.is_terminal()).await;
     // Leaves before `Cancelled` is written again. The word about the next run is given up too: when that comes, what
     // waited before it would have come as well.
     operator.handle().remove(&RunUid::new("r1")).await;
-    world.bus.refuse(".control", 1, lost());
+    world.faults.refuse(".control", 1, lost());
     operator.handle().add(run("r2", &plan));
     Worker::join(&world, "work").await.load_everything();
     operator.until_over("r2").await;
@@ -84,7 +84,7 @@ async fn the_end_of_a_run_is_not_repeated_when_it_has_come_again() {
     let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
     operator.until_count("r1", ObjectPhase::Queued, 1).await;
     // Its last word, and `Open` when it is here again.
-    world.bus.refuse(".control", 2, lost());
+    world.faults.refuse(".control", 2, lost());
     operator.handle().remove(&RunUid::new("r1")).await;
     operator.handle().add(run("r1", &plan));
     world.until_gates("r1", "Open Open").await;
@@ -97,7 +97,7 @@ async fn the_end_of_a_run_is_not_repeated_when_it_has_come_again() {
 async fn a_ready_record_that_is_given_up_is_told_and_published_again() {
     let plan = plans::graph("a");
     let world = World::new(&plan).await;
-    world.bus.refuse(".work", 1, lost());
+    world.faults.refuse(".work", 1, lost());
     let mut operator = Operator::start(&world, vec![run("r1", &plan)]).await;
     let notice = operator.notice().await;
     let Notice::Undelivered { run_uid, object, problem } = notice else { panic!("{notice:?}") };
@@ -112,7 +112,7 @@ async fn a_ready_record_that_is_given_up_is_told_and_published_again() {
 async fn an_object_whose_record_the_broker_finds_too_large_fails() {
     let plan = plans::graph("a -> b, x");
     let world = World::new(&plan).await;
-    world.bus.refuse(".work", 1, BusError::TooLarge("work".to_owned()));
+    world.faults.refuse(".work", 1, BusError::TooLarge("work".to_owned()));
     let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
     Worker::join(&world, "work").await.load_everything();
     let over = operator.until_over("r1").await;
@@ -129,7 +129,7 @@ async fn what_no_waiting_mends_ends_the_actor() {
     ] {
         let world = World::new(&plan).await;
         let operator = Operator::start(&world, vec![]).await;
-        world.bus.refuse(topic, 1, error);
+        world.faults.refuse(topic, 1, error);
         operator.handle().add(run("r1", &plan));
         let exit = operator.exit().await;
         assert!(matches!(exit, Exit::Broken(_)), "{topic}: {exit:?}");
@@ -142,7 +142,7 @@ async fn a_reader_that_fails_ends_the_actor() {
     let world = World::new(&plan).await;
     let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
     operator.until_count("r1", ObjectPhase::Queued, 1).await;
-    world.bus.inner().delete_topics(&[world.names.events()]).await.unwrap();
+    world.bus.inner.delete_topics(&[world.names.events()]).await.unwrap();
     let exit = operator.exit().await;
     assert!(matches!(exit, Exit::Broken(BusError::UnknownTopic(_))), "{exit:?}");
 }
@@ -155,14 +155,14 @@ async fn a_run_that_comes_while_the_bus_is_away_is_not_lost() {
     first.until_count("r2", ObjectPhase::Queued, 1).await;
     first.stop().await;
     let second = Operator::start(&world, vec![run("r1", &plan)]).await;
-    let mut questions = world.bus.refused_questions();
-    world.bus.go_away(true);
+    let mut questions = world.faults.refused_questions();
+    world.faults.go_away(true);
     second.handle().add(run("r2", &plan));
     tokio::time::timeout(DEADLINE, questions.wait_for(|n| *n > 0)).await.unwrap().unwrap();
     // Commands are answered all the same.
     second.until_count("r1", ObjectPhase::Queued, 1).await;
     assert!(second.handle().snapshot(&RunUid::new("r2"), Detail::default()).await.is_none());
-    world.bus.go_away(false);
+    world.faults.go_away(false);
     Worker::join(&world, "work").await.load_everything();
     for uid in ["r1", "r2"] {
         assert_eq!(outcome(&second.until_over(uid).await, &plan), "Succeeded Completed: a Loaded, b Loaded");
@@ -182,10 +182,10 @@ async fn nobody_is_given_up_for_silence_while_the_bus_is_away() {
     let job = worker.take().await;
     worker.end(&job, &Say::Started);
     operator.until_count("r1", ObjectPhase::Running, 1).await;
-    world.bus.go_away(true);
+    world.faults.go_away(true);
     let given_up = operator.until_count("r1", ObjectPhase::Failed, 1);
     assert!(tokio::time::timeout(Duration::from_secs(1), given_up).await.is_err());
-    world.bus.go_away(false);
+    world.faults.go_away(false);
     worker.end(&job, &Say::Loaded);
     assert_eq!(outcome(&operator.until_over("r1").await, &plan), "Succeeded Completed: a Loaded");
     let events = world.events().await;
@@ -197,12 +197,12 @@ async fn a_run_that_leaves_before_it_was_read_back_is_gone() {
     let plan = plans::graph("a");
     let world = World::new(&plan).await;
     let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
-    let mut questions = world.bus.refused_questions();
-    world.bus.go_away(true);
+    let mut questions = world.faults.refused_questions();
+    world.faults.go_away(true);
     operator.handle().add(run("r2", &plan));
     tokio::time::timeout(DEADLINE, questions.wait_for(|n| *n > 0)).await.unwrap().unwrap();
     operator.handle().remove(&RunUid::new("r2")).await;
-    world.bus.go_away(false);
+    world.faults.go_away(false);
     operator.handle().add(run("r3", &plan));
     operator.until_count("r3", ObjectPhase::Queued, 1).await;
     assert!(operator.handle().snapshot(&RunUid::new("r2"), Detail::default()).await.is_none());
@@ -213,7 +213,7 @@ async fn a_run_that_leaves_before_it_was_read_back_is_gone() {
 async fn a_bus_that_is_away_lets_nobody_lead() {
     let plan = plans::graph("a");
     let world = World::new(&plan).await;
-    world.bus.go_away(true);
+    world.faults.go_away(true);
     let started = Operator::try_start(&world, world.settings(), vec![run("r1", &plan)]).await;
     assert!(matches!(started.err(), Some(BusError::Unreachable { .. })));
 }
@@ -222,7 +222,7 @@ async fn a_bus_that_is_away_lets_nobody_lead() {
 async fn a_bus_that_falls_silent_in_a_take_over_is_no_wait_for_ever() {
     let plan = plans::graph("a");
     let world = World::new(&plan).await;
-    world.bus.leave_at_read();
+    world.faults.leave_at_read();
     let started = Operator::try_start(&world, world.settings(), vec![run("r1", &plan)]).await;
     assert!(matches!(started.err(), Some(BusError::Unreachable { .. })));
 }
@@ -231,7 +231,7 @@ async fn a_bus_that_falls_silent_in_a_take_over_is_no_wait_for_ever() {
 async fn who_may_not_write_does_not_lead() {
     let plan = plans::graph("a");
     let world = World::new(&plan).await;
-    world.bus.refuse(".events", 1, BusError::Denied("events".to_owned()));
+    world.faults.refuse(".events", 1, BusError::Denied("events".to_owned()));
     let started = Operator::try_start(&world, world.settings(), vec![run("r1", &plan)]).await;
     assert!(matches!(started.err(), Some(BusError::Denied(_))));
 }

@@ -42,7 +42,7 @@ impl Worker {
     pub async fn join(world: &World, stage: &str) -> Self {
         let (name, _) = world.stages.iter().find(|(name, _)| name.as_str() == stage).unwrap();
         let topic = world.names.ready(name);
-        let bus = world.bus.inner();
+        let bus = &world.bus.inner;
         let producer = bus.producer().await.unwrap().into();
         Self { member: bus.join(&topic, &topic).await.unwrap(), producer, taken: VecDeque::new() }
     }

@@ -13,7 +13,7 @@ use orch_runner::{PipelineSettings, RunSettings, now_ms};
 use orch_wire::{TopicNames, TopicPrefix};
 use serde_json::Value;
 
-use super::faulty::FaultyBus;
+use super::faulty::{Faults, FaultyBus};
 
 /// Nothing here takes so long; whoever waits longer says what was seen last.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -40,6 +40,7 @@ impl Line {
 /// See the module.
 pub struct World {
     pub bus: Arc<FaultyBus>,
+    pub faults: Arc<Faults>,
     pub names: TopicNames,
     pub stages: Vec<(StageName, u16)>,
     pub window: u32,
@@ -50,7 +51,9 @@ impl World {
     pub async fn new(plan: &RunPlan) -> Self {
         let names = TopicNames::new(&TopicPrefix::default(), "default", "test");
         let stages: Vec<_> = plan.stages.iter().map(|stage| (stage.name.clone(), stage.partitions)).collect();
-        let world = Self { bus: Arc::new(FaultyBus::new(memory())), names, stages, window: 100 };
+        let bus = FaultyBus::new(memory(), Faults::default());
+        let faults = bus.tap.clone();
+        let world = Self { bus: Arc::new(bus), faults, names, stages, window: 100 };
         let ready =
             world.stages.iter().map(|(stage, partitions)| topic(world.names.ready(stage), *partitions));
         let specs: Vec<_> =
@@ -71,7 +74,7 @@ impl World {
 
     /// All records of a topic, of all partitions, in the order of their times.
     pub async fn messages(&self, topic: &str) -> Vec<Message> {
-        let bus = self.bus.inner();
+        let bus = &self.bus.inner;
         let mut messages = Vec::new();
         for (partition, bounds) in bus.bounds(topic).await.unwrap().into_iter().enumerate() {
             let mut reader = bus.read(topic, partition as i32, 0..bounds.high).await.unwrap();
@@ -135,7 +138,7 @@ impl World {
 
     /// Writes a record as anybody could.
     pub async fn write(&self, topic: &str, key: &str, value: impl Into<Vec<u8>>) {
-        let producer = self.bus.inner().producer().await.unwrap();
+        let producer = self.bus.inner.producer().await.unwrap();
         let (key, value) = (key.to_owned().into(), value.into().into());
         producer.send(vec![Outgoing {
             topic: topic.into(),
@@ -149,7 +152,7 @@ impl World {
 
     /// Next offset of the events topic: where a run that comes now begins.
     pub async fn events_end(&self) -> i64 {
-        self.bus.inner().bounds(&self.names.events()).await.unwrap()[0].high
+        self.bus.inner.bounds(&self.names.events()).await.unwrap()[0].high
     }
 }
 

@@ -7,7 +7,7 @@ use orch_workers::{Outputs, Processor, Progress, Registry, Work, WorkFailure, as
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::spy::SpyBus;
+use crate::spy::bus_with_hand;
 use crate::support::{
     CONTROL, EVENTS, Puppet, READY, RUN, Running, Stage, settings, soon, text, topic, until,
 };
@@ -104,7 +104,7 @@ async fn a_run_that_opens_or_ends_while_the_worker_lives_is_noticed() {
 /// The end that a lagging broker shows was taken for the end of the control topic: the object was never done.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_skipped_before_the_control_topic_was_read_to_the_end_that_was_asked_for() {
-    let (bus, hand) = crate::spy::SpyBus::with_hand();
+    let (bus, hand) = crate::spy::bus_with_hand();
     let mut stage = Stage::on(bus).await;
     stage.open();
     stage.ready("1");
@@ -244,7 +244,7 @@ async fn answers_go_where_the_record_says_else_to_the_events_topic() {
 
 #[tokio::test(start_paused = true)]
 async fn health_says_what_is_missing_until_all_is_there() {
-    let (bus, hand) = SpyBus::with_hand();
+    let (bus, hand) = bus_with_hand();
     let stage = Stage::on(bus).await;
     hand.fail_joins(usize::MAX);
     let worker = Running::builtin(&stage, r#"{"simulate":{}}"#);
@@ -259,7 +259,7 @@ async fn health_says_what_is_missing_until_all_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn a_member_that_only_fails_for_a_while_is_kept() {
-    let (bus, hand) = SpyBus::with_hand();
+    let (bus, hand) = bus_with_hand();
     let mut stage = Stage::on(bus).await;
     stage.open();
     hand.fail_member_reads(6);
@@ -275,7 +275,7 @@ async fn a_member_that_only_fails_for_a_while_is_kept() {
 /// A new one was asked for after four errors with growing pauses only.
 #[tokio::test(start_paused = true)]
 async fn a_member_that_has_ended_is_replaced_at_once() {
-    let (bus, hand) = SpyBus::with_hand();
+    let (bus, hand) = bus_with_hand();
     let mut stage = Stage::on(bus).await;
     stage.open();
     stage.ready("1");

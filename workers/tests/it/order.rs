@@ -3,12 +3,12 @@
 use orch_wire::RunGate;
 use serde_json::json;
 
-use crate::spy::SpyBus;
+use crate::spy::bus_with_hand;
 use crate::support::{EVENTS, Puppet, READY, RUN, Running, Stage, ready_json, settings, soon, topic};
 
 #[tokio::test(start_paused = true)]
 async fn a_record_is_finished_only_after_its_answer_is_acknowledged() {
-    let (bus, hand) = SpyBus::with_hand();
+    let (bus, hand) = bus_with_hand();
     let mut stage = Stage::on(bus).await;
     stage.open();
     hand.hold_acknowledgements();

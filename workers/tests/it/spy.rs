@@ -1,46 +1,30 @@
 //! The in-memory bus with a hand on it: acknowledgements can be held back, joining and reading can fail.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use orch_bus::memory::MemoryBus;
-use orch_bus::{
-    Bounds, Bus, BusError, Committed, Member, Message, Outgoing, Producer, Reader, TopicMismatch, TopicSpec,
-    Undelivered,
-};
+use orch_bus::memory::tapped::{Question, Tap, Tapped};
+use orch_bus::{Bus, BusError, Member, Message, Outgoing, Producer, Reader, Undelivered};
 use orch_workers::async_trait;
 use tokio::sync::{mpsc, watch};
 
-/// What to do to the worker; clones share it.
-#[derive(Clone)]
+/// What to do to the worker.
+#[derive(Default)]
 pub(crate) struct Hand {
-    hold: Arc<watch::Sender<bool>>,
+    hold: watch::Sender<bool>,
     /// Readers of this topic get no records.
-    lagging: Arc<watch::Sender<Option<&'static str>>>,
-    joins_to_fail: Arc<Mutex<usize>>,
-    reads_to_fail: Arc<Mutex<usize>>,
+    lagging: watch::Sender<Option<&'static str>>,
+    joins_to_fail: Mutex<usize>,
+    reads_to_fail: Mutex<usize>,
     /// So many members have ended: the first ones.
-    ended: Arc<Mutex<usize>>,
-    pub(crate) joins: Arc<Mutex<usize>>,
+    ended: Mutex<usize>,
+    pub(crate) joins: Mutex<usize>,
 }
 
-pub(crate) struct SpyBus {
-    inner: MemoryBus,
-    hand: Hand,
-}
-
-impl SpyBus {
-    pub(crate) fn with_hand() -> (Arc<dyn Bus>, Hand) {
-        let hand = Hand {
-            hold: Arc::new(watch::Sender::new(false)),
-            lagging: Arc::default(),
-            joins_to_fail: Arc::default(),
-            reads_to_fail: Arc::default(),
-            ended: Arc::default(),
-            joins: Arc::default(),
-        };
-        (Arc::new(Self { inner: MemoryBus::new(), hand: hand.clone() }), hand)
-    }
+pub(crate) fn bus_with_hand() -> (Arc<dyn Bus>, Arc<Hand>) {
+    let bus = Tapped::new(MemoryBus::new(), Hand::default());
+    let hand = bus.tap.clone();
+    (Arc::new(bus), hand)
 }
 
 impl Hand {
@@ -85,60 +69,26 @@ impl Hand {
     }
 }
 
-#[async_trait]
-impl Bus for SpyBus {
-    async fn ensure_topics(
-        &self,
-        topics: &[TopicSpec],
-        create: bool,
-    ) -> Result<Vec<TopicMismatch>, BusError> {
-        self.inner.ensure_topics(topics, create).await
+impl Tap for Hand {
+    fn asked(&self, question: Question) -> Result<(), BusError> {
+        if question != Question::Join {
+            return Ok(());
+        }
+        *self.joins.lock().unwrap() += 1;
+        Self::fails(&self.joins_to_fail)
     }
 
-    async fn delete_topics(&self, topics: &[String]) -> Result<(), BusError> {
-        self.inner.delete_topics(topics).await
+    fn reader(self: &Arc<Self>, topic: &str, inner: Box<dyn Reader>) -> Box<dyn Reader> {
+        let lagging = self.lagging.subscribe();
+        Box::new(SpyReader { inner, topic: topic.to_owned(), lagging, held: None })
     }
 
-    async fn list_topics(&self, prefix: &str) -> Result<Vec<String>, BusError> {
-        self.inner.list_topics(prefix).await
+    fn producer(self: &Arc<Self>, inner: Box<dyn Producer>) -> Box<dyn Producer> {
+        Box::new(SpyProducer { inner, hold: self.hold.subscribe() })
     }
 
-    async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
-        self.inner.bounds(topic).await
-    }
-
-    async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError> {
-        self.inner.committed(group, topic).await
-    }
-
-    async fn read(
-        &self,
-        topic: &str,
-        partition: i32,
-        stretch: Range<i64>,
-    ) -> Result<Box<dyn Reader>, BusError> {
-        let inner = self.inner.read(topic, partition, stretch).await?;
-        let lagging = self.hand.lagging.subscribe();
-        Ok(Box::new(SpyReader { inner, topic: topic.to_owned(), lagging, held: None }))
-    }
-
-    async fn producer(&self) -> Result<Box<dyn Producer>, BusError> {
-        Ok(Box::new(SpyProducer { inner: self.inner.producer().await?, hold: self.hand.hold.subscribe() }))
-    }
-
-    async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Member>, BusError> {
-        let number = {
-            let mut joins = self.hand.joins.lock().unwrap();
-            *joins += 1;
-            *joins
-        };
-        Hand::fails(&self.hand.joins_to_fail)?;
-        let inner = self.inner.join(group, topic).await?;
-        Ok(Box::new(SpyMember { inner, number, hand: self.hand.clone() }))
-    }
-
-    fn trouble(&self) -> Option<String> {
-        None
+    fn member(self: &Arc<Self>, inner: Box<dyn Member>) -> Box<dyn Member> {
+        Box::new(SpyMember { inner, number: *self.joins.lock().unwrap(), hand: self.clone() })
     }
 }
 
@@ -203,7 +153,7 @@ struct SpyMember {
     inner: Box<dyn Member>,
     /// Which of the members it is, from 1.
     number: usize,
-    hand: Hand,
+    hand: Arc<Hand>,
 }
 
 #[async_trait]

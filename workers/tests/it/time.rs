@@ -175,7 +175,7 @@ async fn what_a_worker_that_drains_has_not_begun_goes_to_others_at_once() {
 /// Whoever is killed before a start is acknowledged leaves the object to the group.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_handed_over_before_its_start_is_acknowledged() {
-    let (bus, hand) = crate::spy::SpyBus::with_hand();
+    let (bus, hand) = crate::spy::bus_with_hand();
     let mut stage = Stage::on(bus).await;
     let (puppet, mut began) = Puppet::new();
     stage.open();
@@ -224,7 +224,7 @@ async fn what_does_not_end_in_time_is_given_back() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_whose_bus_hangs_has_gone_before_it_is_killed() {
     for grace in [1, 10, 60].map(Duration::from_secs) {
-        let (bus, hand) = crate::spy::SpyBus::with_hand();
+        let (bus, hand) = crate::spy::bus_with_hand();
         let stage = Stage::on(bus).await;
         let (puppet, mut began) = Puppet::new();
         stage.open();
@@ -242,7 +242,7 @@ async fn a_worker_whose_bus_hangs_has_gone_before_it_is_killed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_never_reached_its_bus_stops_at_once() {
-    let (bus, hand) = crate::spy::SpyBus::with_hand();
+    let (bus, hand) = crate::spy::bus_with_hand();
     let stage = Stage::on(bus).await;
     hand.fail_joins(usize::MAX);
     let worker = Running::builtin(&stage, r#"{"simulate":{}}"#);
