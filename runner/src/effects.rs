@@ -20,7 +20,7 @@ use crate::{control, now_ms};
 const PUBLISH_AGAIN_MS: Millis = 1_000;
 /// While the bus is away no sign of life can come, and for so long after it is back those that waited may still be on
 /// their way: nobody is given up meanwhile.
-const GRACE_MS: Millis = 15_000;
+pub(crate) const GRACE_MS: Millis = 15_000;
 /// The demand is renewed no more often than this.
 const DEMAND_INTERVAL: Duration = Duration::from_millis(100);
 

@@ -12,6 +12,7 @@ use tracing::info;
 
 use crate::actor::{Actor, Reports};
 use crate::arrivals::Arrivals;
+use crate::effects::GRACE_MS;
 use crate::handle::{PipelineSettings, RunSettings};
 use crate::outbox::{Delivery, Outbox};
 use crate::recovery::{Published, next_batch, of_run, positions, published};
@@ -87,6 +88,10 @@ impl Actor {
         for run in actor.runs.iter_mut() {
             let published = of_run(&mut found, run);
             run.recover(&published, &mut actor.stages.windows);
+            // The bus may have been away before us: signs of life are on their way then.
+            if run.state.started_at().is_some() {
+                run.dispatch.hold_timeouts(now_ms() + GRACE_MS);
+            }
         }
         Ok(actor)
     }

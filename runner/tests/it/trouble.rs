@@ -192,6 +192,26 @@ async fn nobody_is_given_up_for_silence_while_the_bus_is_away() {
     assert!(!events.iter().any(|line| line.text("worker") == "operator"), "nor was it asked for");
 }
 
+/// The signs of life of an outage were still on their way, and the object was given up while its worker finished it.
+#[tokio::test]
+async fn nobody_is_given_up_for_silence_right_after_a_take_over() {
+    let plan = plans::with("a", |spec| {
+        spec.stages[0].timeouts.heartbeat_ms = 50;
+        spec.stages[0].retry.max_attempts = 1;
+    });
+    let world = World::new(&plan).await;
+    let first = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let mut worker = Worker::join(&world, "work").await;
+    let job = worker.take().await;
+    first.crash();
+    worker.end(&job, &Say::Started);
+    let second = Operator::start(&world, vec![run("r1", &plan)]).await;
+    let given_up = second.until_count("r1", ObjectPhase::Failed, 1);
+    assert!(tokio::time::timeout(Duration::from_secs(1), given_up).await.is_err());
+    worker.end(&job, &Say::Loaded);
+    assert_eq!(outcome(&second.until_over("r1").await, &plan), "Succeeded Completed: a Loaded");
+}
+
 #[tokio::test]
 async fn a_run_that_leaves_before_it_was_read_back_is_gone() {
     let plan = plans::graph("a");
