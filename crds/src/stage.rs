@@ -169,7 +169,7 @@ pub struct WorkerSpec {
     /// Objects that one worker works on at the same time.
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: u32,
-    /// Workers that stay while a run is live, even when nothing is to be done.
+    /// Workers that stay even when nothing is to be done: of inline stages while the run is live, of a Pipeline always.
     #[schemars(range(min = 0, max = 1000))]
     pub min_replicas: u32,
     /// Workers at most.

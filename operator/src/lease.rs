@@ -16,6 +16,9 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::controller;
 
+/// How often a replica looks whether the Lease is still what it was.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Takes part in the election until `stop`; drives while it leads.
 pub(crate) async fn lead(context: Arc<Context>, stop: CancellationToken) {
     while !stop.is_cancelled() {
@@ -24,9 +27,12 @@ pub(crate) async fn lead(context: Arc<Context>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         };
         let Candidate { mut leading, task } = candidate;
-        let gone = deleted(&context.client, &context.config);
-        tokio::pin!(gone);
-        while follow(&context, &mut leading, &stop, gone.as_mut()).await {}
+        {
+            // Gone with the block: the Lease is given back when nobody listens any more.
+            let free = free(&context.client, &context.config, leading.clone());
+            tokio::pin!(free);
+            while follow(&context, &mut leading, &stop, free.as_mut()).await {}
+        }
         Candidate { leading, task }.release().await;
     }
 }
@@ -83,14 +89,20 @@ impl Candidate {
     }
 }
 
-/// Ends when the Lease is there no more: nobody makes it again but who stands anew.
-async fn deleted(client: &Client, config: &Config) {
+/// Ends when there is a reason to stand anew: the Lease was deleted, and nobody else makes it again, or it was given back,
+/// and whoever stands by would wait until it had run out.
+async fn free(client: &Client, config: &Config, leading: watch::Receiver<bool>) {
     let leases: Api<Lease> = Api::namespaced(client.clone(), lease_namespace(config));
     loop {
-        tokio::time::sleep(Duration::from_secs(config.lease_seconds)).await;
+        tokio::time::sleep(LOOK).await;
         // An API server that does not answer says nothing of the Lease.
-        if let Ok(None) = leases.get_metadata_opt(&config.lease_name).await {
+        let Ok(lease) = leases.get_opt(&config.lease_name).await else { continue };
+        let Some(lease) = lease else {
             return warn!(lease = %config.lease_name, "the Lease was deleted; it is made again");
+        };
+        let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+        if holder.is_empty() && !*leading.borrow() {
+            return info!(lease = %config.lease_name, "the Lease was given back");
         }
     }
 }
@@ -99,16 +111,17 @@ fn lease_namespace(config: &Config) -> &str {
     config.lease_namespace.as_deref().unwrap_or(&config.pod_namespace)
 }
 
-/// Waits for the lead, drives until it is lost. False: the election is over for this candidate, as when the Lease is gone.
+/// Waits for the lead, drives until it is lost. False: the election is over for this candidate, as when the Lease is free.
 async fn follow(
     context: &Arc<Context>,
     leading: &mut watch::Receiver<bool>,
     stop: &CancellationToken,
-    mut gone: Pin<&mut impl Future<Output = ()>>,
+    mut free: Pin<&mut impl Future<Output = ()>>,
 ) -> bool {
+    info!("standing for the Lease");
     tokio::select! {
         leads = leading.wait_for(|leads| *leads) => if leads.is_err() { return false },
-        () = gone.as_mut() => return false,
+        () = free.as_mut() => return false,
         () = stop.cancelled() => return false,
     }
     info!("leading");
@@ -117,7 +130,7 @@ async fn follow(
     let controllers = tokio::spawn(controller::watch(context.clone(), drive.clone()));
     let lost = tokio::select! {
         lost = leading.wait_for(|leads| !leads) => lost.is_ok(),
-        () = gone => false,
+        () = free => false,
         () = stop.cancelled() => false,
     };
     if lost {

@@ -64,7 +64,7 @@ async fn answer(setup: &Setup, run: &PipelineRun) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_goes_is_said_once_and_taken_back_when_it_is_there_again() {
     let setup = Setup::new("lost").await;
-    let operator = setup.operator("operator");
+    let operator = setup.operator_with("operator", &[("ORCH_LOG", "info,orch_operator=debug")]);
     let run = setup.create(MANIFEST).await;
     setup.until("long", "at work", |status| status.counts.running == 1).await;
     let ready = topic(&setup, ".second");

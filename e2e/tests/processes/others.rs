@@ -1,5 +1,7 @@
 //! What others made, take away or forbid.
 
+use std::time::Duration;
+
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
@@ -79,6 +81,27 @@ async fn a_lease_that_was_deleted_is_made_again() {
     first.kill();
     setup.create(&RUN.replace("external", "simulate")).await;
     assert_eq!(setup.end_of("sales").await.status.unwrap().phase, RunPhase::Succeeded);
+    setup.kubelet.stop();
+}
+
+/// Whoever stood by waited until it had run out, a minute here, and nobody led meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_was_given_back_is_taken_at_once() {
+    let setup = Setup::new("handed").await;
+    let lease = [("ORCH_LEASE_SECONDS", "60")];
+    let first = setup.operator_with("first", &lease);
+    setup.create(RUN).await;
+    let epoch = setup.until("sales", "published", |status| status.counts.queued == 1).await.epoch;
+    let second = setup.operator_with("second", &lease);
+    let stands_by = async || match second.log() {
+        log if log.contains("standing for the Lease") => Ok(()),
+        log => Err(log),
+    };
+    until("the second stands by", LIMIT, stands_by).await;
+    let begin = std::time::Instant::now();
+    first.ask_to_end();
+    setup.until("sales", "taken over", |status| status.epoch > epoch).await;
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
     setup.kubelet.stop();
 }
 

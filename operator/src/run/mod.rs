@@ -16,7 +16,7 @@ use orch_crds::condition::accepted;
 use orch_crds::status::PinnedPipeline;
 use orch_crds::{Pipeline, PipelineRun};
 use orch_runner::RunSettings;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::connection;
 use crate::context::Context;
@@ -171,7 +171,8 @@ async fn start(
         }
         Err(NotEnsured::Missing(missing)) => Ok(wait_for(context, &run, &missing)),
         Err(NotEnsured::Topics(condition)) => {
-            warn!(run = %run.name_any(), reason = %condition.reason, message = %condition.message, "the topics are not ready");
+            // Its writer says so once.
+            debug!(run = %run.name_any(), reason = %condition.reason, "the topics are not ready");
             context.writers.note(context, &run, facts.with(condition));
             Ok(Action::requeue(WAIT))
         }

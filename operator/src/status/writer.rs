@@ -250,7 +250,9 @@ impl Writer {
             condition(wanted, type_).map_or_else(String::new, |condition| condition.message.clone())
         };
         if let Some((type_, reason)) = topics_news(&self.written, wanted) {
-            self.context.tell(&about, type_, &reason, &message(types::TOPICS_READY)).await;
+            let message = message(types::TOPICS_READY);
+            info!(run = %self.run.name_any(), reason, message, "news of the topics");
+            self.context.tell(&about, type_, &reason, &message).await;
         }
         if wanted.phase != self.written.phase {
             match wanted.phase {
