@@ -47,13 +47,26 @@ pub enum DependencyKind {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Target {
+    name: String,
+    kind: Vec<String>,
     src_path: PathBuf,
+    /// Whether `cargo test` runs it without being asked.
+    test: bool,
 }
 
 impl Package {
     /// The files that rustc starts from.
     pub fn roots(&self) -> impl Iterator<Item = &Path> {
         self.targets.iter().map(|target| target.src_path.as_path())
+    }
+
+    /// The tests that `cargo test` leaves out unless they are named.
+    pub fn tests_left_out(&self) -> impl Iterator<Item = &str> {
+        let left_out = self
+            .targets
+            .iter()
+            .filter(|target| !target.test && target.kind.iter().any(|kind| kind == "test"));
+        left_out.map(|target| target.name.as_str())
     }
 }
 

@@ -111,6 +111,34 @@ fn kubernetes_stands_in_one_folder_of_the_cli() {
 }
 
 #[test]
+fn a_test_that_cargo_leaves_out_is_run_by_a_script() {
+    let tree = Tree::read();
+    let mut run = BTreeSet::new();
+    for file in tree.files.iter().filter(|file| file.path.starts_with("scripts/")) {
+        // What a script builds alone does not count.
+        for call in file.text.lines().filter(|line| line.contains("cargo test ")) {
+            let words: Vec<&str> = call.split_whitespace().collect();
+            run.extend(words.windows(2).filter(|pair| pair[0] == "--test").map(|pair| pair[1]));
+        }
+    }
+    let mut findings = Vec::new();
+    for package in all_packages(&tree) {
+        let manifest = tree.relative(&package.manifest_path);
+        for name in package.tests_left_out().filter(|name| !run.contains(name)) {
+            let line = line_with(tree.file(&manifest).unwrap(), &format!("name = \"{name}\""));
+            let problem = format!("nobody runs the test `{name}`");
+            findings.push(Finding::new(
+                &manifest,
+                line,
+                problem,
+                "run it in scripts/, by `cargo test --test`",
+            ));
+        }
+    }
+    check(findings);
+}
+
+#[test]
 fn every_rust_file_belongs_to_a_crate() {
     let tree = Tree::read();
     let roots: Vec<String> =
