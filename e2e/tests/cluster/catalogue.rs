@@ -11,7 +11,7 @@ use orch_e2e::api::{delete_run, namespace, variable, wait_for_end};
 use orch_e2e::history::topics;
 use serde_json::Value;
 
-use crate::command::{json, run};
+use crate::command::{delete_namespace, json, run};
 
 /// A pod of a stage, the broker's first topic, and everything else that is slow on a busy machine.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -47,7 +47,7 @@ pub(crate) async fn objets_json_ends_succeeded_and_deletion_leaves_nothing(clien
     assert_eq!(topics(&bootstrap, "orchestrator.catalogue."), Vec::<String>::new());
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), "catalogue");
     assert_eq!(deployments.list(&ListParams::default()).await.unwrap().items.len(), 0);
-    run("kubectl", &["delete", "namespace", "catalogue", "--timeout=60s"], &[0]);
+    delete_namespace("catalogue");
 }
 
 /// Object, attempt, outcome and root cause: what must not depend on where a run ran.
@@ -80,5 +80,5 @@ pub(crate) async fn one_manifest_ends_the_same_three_ways(client: &Client) {
         Vec::<String>::new(),
         "a local run leaves no topic"
     );
-    run("kubectl", &["delete", "namespace", "threeways", "--timeout=60s"], &[0]);
+    delete_namespace("threeways");
 }

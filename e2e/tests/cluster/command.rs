@@ -26,3 +26,13 @@ pub(crate) fn json(program: &str, arguments: &[&str], statuses: &[i32]) -> Value
     serde_json::from_str(&text)
         .unwrap_or_else(|error| panic!("{program} {arguments:?} said no JSON: {error}\n{text}"))
 }
+
+/// Deletes a namespace, and does not wait: [`until_gone`] does, for all of them at once.
+pub(crate) fn delete_namespace(name: &str) {
+    run("kubectl", &["delete", "namespace", name, "--wait=false"], &[0]);
+}
+
+/// Waits until these namespaces are gone: nothing in them holds them back.
+pub(crate) fn until_gone(namespaces: &[&str]) {
+    run("kubectl", &[&["wait", "--for=delete", "--timeout=60s", "namespace"], namespaces].concat(), &[0]);
+}

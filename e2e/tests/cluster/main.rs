@@ -22,6 +22,7 @@ async fn the_system_in_a_cluster() {
     let client = orch_e2e::api::client("KUBECONFIG").await;
     catalogue::objets_json_ends_succeeded_and_deletion_leaves_nothing(&client).await;
     side_by_side(&client).await;
+    command::until_gone(&["catalogue", "threeways", "scale", "restricted", "secured", "shared"]);
     release::an_upgrade_in_mid_run_replaces_no_worker(&client).await;
     let granted = audit::Granted::read();
     release::an_uninstall_strands_nothing_and_the_next_operator_goes_on(&client).await;

@@ -12,7 +12,7 @@ use orch_e2e::api::{create_run, delete_run, namespace, until, variable, wait_for
 use orch_e2e::history::{self, Story, topics};
 use serde_json::Value;
 
-use crate::command::run;
+use crate::command::{delete_namespace, run, until_gone};
 
 const LIMIT: Duration = Duration::from_mins(2);
 const OPERATOR: &str = "kafka-orchestrator";
@@ -65,7 +65,8 @@ pub(crate) async fn an_upgrade_in_mid_run_replaces_no_worker(client: &Client) {
     assert_eq!(resource.status.as_ref().unwrap().phase, RunPhase::Succeeded);
     let story = story(&resource, "upgrade").await;
     assert_eq!((story.loaded().len(), story.published_again(), story.repeated()), (80, 0, 0));
-    run("kubectl", &["delete", "namespace", "upgrade", "--timeout=60s"], &[0]);
+    delete_run(client, "upgrade", "goes-on", LIMIT).await;
+    delete_namespace("upgrade");
 }
 
 /// With a run at work, one that has ended, and a Pipeline: nothing hangs afterwards, what has ended is gone, and what
@@ -81,7 +82,7 @@ pub(crate) async fn an_uninstall_strands_nothing_and_the_next_operator_goes_on(c
     let shared = hold_a_pipeline(client).await;
     create_run(client, "stays", &manifest("ended", 1)).await;
     create_run(client, "elsewhere", &manifest("at-work", 2_000)).await;
-    create_run(client, "stays", &manifest("alive", 240)).await;
+    create_run(client, "stays", &manifest("alive", 150)).await;
     wait_for_end(client, "stays", "ended", LIMIT).await;
     for (namespace, name) in [("elsewhere", "at-work"), ("stays", "alive")] {
         wait_for(client, namespace, name, ("begun", LIMIT), begun).await;
@@ -100,7 +101,7 @@ pub(crate) async fn an_uninstall_strands_nothing_and_the_next_operator_goes_on(c
         ["get", "job,serviceaccount,role,rolebinding,clusterrole,clusterrolebinding", "-A", "-o", "name"];
     let label = ["-l", "app.kubernetes.io/name=kafka-orchestrator"];
     assert_eq!(run("kubectl", &[&hooks[..], &label].concat(), &[0]), "", "nothing of the release is left");
-    run("kubectl", &["delete", "namespace", "elsewhere", "--timeout=60s"], &[0]);
+    delete_namespace("elsewhere");
 
     namespace(client, "elsewhere-2").await;
     create_run(client, "elsewhere-2", &manifest("not-ours", 1)).await;
@@ -111,15 +112,16 @@ pub(crate) async fn an_uninstall_strands_nothing_and_the_next_operator_goes_on(c
     let resource = wait_for_end(client, "stays", "alive", LIMIT).await;
     assert_eq!(resource.status.as_ref().unwrap().phase, RunPhase::Succeeded);
     let story = story(&resource, "stays").await;
-    assert_eq!((story.loaded().len(), story.repeated()), (240, 0));
+    assert_eq!((story.loaded().len(), story.repeated()), (150, 0));
     delete_run(client, "stays", "alive", LIMIT).await;
     run("kubectl", &["-n", "stays", "delete", "pipeline", "shared", "--timeout=60s"], &[0]);
     assert_eq!(topics(&bootstrap, "orchestrator.stays."), Vec::<String>::new());
     let not_ours: Api<PipelineRun> = Api::namespaced(client.clone(), "elsewhere-2");
     assert_eq!(not_ours.get("not-ours").await.unwrap().status, None);
     for name in ["stays", "elsewhere-2"] {
-        run("kubectl", &["delete", "namespace", name, "--timeout=60s"], &[0]);
+        delete_namespace(name);
     }
+    until_gone(&["upgrade", "elsewhere", "stays", "elsewhere-2"]);
 }
 
 /// A Pipeline that the operator holds.

@@ -8,7 +8,7 @@ use kube::{Api, Client, ResourceExt};
 use orch_crds::status::{ObjectPhase, PipelineRunStatus, RunPhase};
 use orch_e2e::api::{create_run, namespace, until, wait_for, wait_for_end};
 
-use crate::command::run;
+use crate::command::delete_namespace;
 
 const LIMIT: Duration = Duration::from_mins(2);
 const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
@@ -21,13 +21,13 @@ spec:
   stages:
   - name: work
     partitions: 2
-    worker: {concurrency: 1, maxReplicas: 2, idleSeconds: 9}
+    worker: {concurrency: 1, maxReplicas: 2, idleSeconds: 7}
     processor: {simulate: {duration: 6s}}
   objects:
   - {id: one}
   - {id: other}
   - {id: short, dependsOn: [one, other], processor: {simulate: {duration: 1s}}}
-  - {id: long, dependsOn: [one, other], processor: {simulate: {duration: 25s}}}
+  - {id: long, dependsOn: [one, other], processor: {simulate: {duration: 16s}}}
 ";
 
 pub(crate) async fn the_pod_that_works_stays_when_a_stage_scales_down(client: &Client) {
@@ -53,7 +53,7 @@ pub(crate) async fn the_pod_that_works_stays_when_a_stage_scales_down(client: &C
     assert_eq!(status.phase, RunPhase::Succeeded);
     let object = status.objects.iter().find(|object| object.id == "long").unwrap();
     assert_eq!((object.attempt, object.worker.as_deref()), (1, Some(busy.as_str())));
-    run("kubectl", &["delete", "namespace", "scale", "--timeout=60s"], &[0]);
+    delete_namespace("scale");
 }
 
 /// Who works on an object now.

@@ -7,7 +7,7 @@ use kube::Client;
 use orch_crds::status::RunPhase;
 use orch_e2e::api::{create_run, namespace, wait_for_end};
 
-use crate::command::run;
+use crate::command::{delete_namespace, run};
 
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -26,7 +26,7 @@ pub(crate) async fn a_restricted_namespace_admits_every_pod(client: &Client) {
     create_run(client, "restricted", &manifest("")).await;
     let status = wait_for_end(client, "restricted", "small", LIMIT).await.status.unwrap();
     assert_eq!(status.phase, RunPhase::Succeeded, "{:#?}", status.conditions);
-    run("kubectl", &["delete", "namespace", "restricted", "--timeout=60s"], &[0]);
+    delete_namespace("restricted");
 }
 
 pub(crate) async fn kafka_with_tls_and_scram_works_for_operator_and_workers(client: &Client) {
@@ -41,7 +41,7 @@ pub(crate) async fn kafka_with_tls_and_scram_works_for_operator_and_workers(clie
     let status = wait_for_end(client, "secured", "small", LIMIT).await.status.unwrap();
     assert_eq!(status.phase, RunPhase::Succeeded, "{:#?}", status.conditions);
     run("kubectl", &["-n", "secured", "delete", "pipelinerun", "small", "--timeout=60s"], &[0]);
-    run("kubectl", &["delete", "namespace", "secured", "--timeout=60s"], &[0]);
+    delete_namespace("secured");
     drop(stop);
 }
 

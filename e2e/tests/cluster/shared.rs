@@ -9,7 +9,7 @@ use orch_crds::status::RunPhase;
 use orch_e2e::api::{namespace, variable, wait_for_end};
 use orch_e2e::history::{topics, write};
 
-use crate::command::run;
+use crate::command::{delete_namespace, run};
 
 const LIMIT: Duration = Duration::from_secs(90);
 const MANIFEST: &str = "
@@ -63,7 +63,7 @@ pub(crate) async fn a_pipeline_serves_runs_from_config_maps_and_bad_records_stop
     assert_eq!(topics(&bootstrap, "orchestrator.shared."), Vec::<String>::new());
     let pipelines: Api<Pipeline> = Api::namespaced(client.clone(), "shared");
     assert!(pipelines.list(&ListParams::default()).await.unwrap().items.is_empty());
-    run("kubectl", &["delete", "namespace", "shared", "--timeout=60s"], &[0]);
+    delete_namespace("shared");
 }
 
 async fn bad_record_is_told_once_with_a_count(client: &Client) {
