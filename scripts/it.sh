@@ -9,7 +9,7 @@ kafka() {
     cargo build --locked --workspace --test kafka --test broker --test outage
     start_servers kafka secure_kafka
     # They wait more than they work.
-    cargo test --locked --workspace --test kafka --test broker -- --test-threads 4 < /dev/null
+    cargo test --locked --workspace --test kafka --test broker -- --test-threads 8 < /dev/null
     # By itself, because it takes the broker away from everybody.
     ORCH_TEST_KAFKA_RESTART=$(kafka_restart) cargo test --locked --workspace --test outage
 }
