@@ -5,6 +5,7 @@
 //! of findings; [`engine`] folds the records of the run into a state and decides what to publish.
 
 pub mod catalogue;
+pub mod chance;
 mod counted;
 pub mod drain;
 pub mod duration;

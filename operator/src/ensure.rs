@@ -134,7 +134,7 @@ async fn lost_log(
     tokio::time::sleep(SETTLE).await;
     Ok(match bus.bounds(&log).await {
         Ok(_) => None,
-        Err(BusError::UnknownTopic(_)) => Some(Condition::of_lost_log(&log, &set.owner, &begun)),
+        Err(BusError::UnknownTopic(_)) => Some(Condition::of_lost_log(missing, &set.owner, &begun)),
         Err(error) => Some(Condition::of_bus(&error, set.secret.as_deref())),
     })
 }

@@ -10,16 +10,17 @@ use orch_crds::Pipeline;
 use orch_crds::condition::{accepted, topics_ready, types};
 use orch_crds::status::{PipelineStageStatus, PipelineStatus};
 use orch_runner::{Exit, now_ms};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::ensure::{NotEnsured, ensure};
-use crate::error::{Error, found, is_conflict, is_not_found};
+use crate::error::{Error, is_conflict, is_not_found};
+use crate::finalizer::{self, Finalized};
 use crate::guarded::{Guarded, Unreadable};
 use crate::missing::Missing;
+use crate::removal;
 use crate::stages::{SetHandle, StageSet};
 use crate::status::{Condition, taken_over};
-use crate::{finalizer, removal};
 
 /// What is not there is looked for again after this.
 const WAIT: Duration = Duration::from_secs(3);
@@ -55,7 +56,12 @@ pub(crate) async fn reconcile(pipeline: &Guarded<Pipeline>, context: Arc<Context
         Err(NotEnsured::Yielded(epoch)) => (None, Some(another_operator(epoch)), WAIT),
         Err(NotEnsured::Leaving) => return Ok(Action::requeue(WAIT)),
     };
-    write(&context, &pipeline, status(&pipeline, &set, handle.as_deref(), problem)).await?;
+    let status = status(&pipeline, &set, handle.as_deref(), problem);
+    if pipeline.status.as_ref() != Some(&status) {
+        let version = pipeline.resource_version();
+        let patch = json!({"metadata": {"resourceVersion": version}, "status": status});
+        write(&context, &*pipeline, &patch).await?;
+    }
     Ok(Action::requeue(wait))
 }
 
@@ -78,10 +84,7 @@ async fn refuse(
         PipelineStatus { observed_generation: unreadable.metadata.generation, ..PipelineStatus::default() };
     let Missing { reason, message } = Missing::readable(unreadable);
     Condition::new(types::ACCEPTED, "False", reason, message).put(&mut status.conditions, now_ms());
-    let api: Api<Guarded<Pipeline>> =
-        Api::namespaced(context.client.clone(), &pipeline.namespace().unwrap_or_default());
-    let patch = Patch::Merge(json!({"status": status}));
-    found(api.patch_status(&pipeline.name_any(), &PatchParams::default(), &patch).await)?;
+    write(context, pipeline, &json!({"status": status})).await?;
     Ok(Action::await_change())
 }
 
@@ -133,16 +136,14 @@ fn status(
     status
 }
 
-async fn write(context: &Context, pipeline: &Pipeline, status: PipelineStatus) -> Result<(), kube::Error> {
-    if pipeline.status.as_ref() == Some(&status) {
-        return Ok(());
-    }
-    let api: Api<Pipeline> =
-        Api::namespaced(context.client.clone(), &pipeline.namespace().unwrap_or_default());
-    let patch = json!({"metadata": {"resourceVersion": pipeline.resource_version()}, "status": status});
-    match api.patch_status(&pipeline.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
+/// Writes what is new, unless the Pipeline has changed or gone meanwhile: that brings us here again.
+async fn write<K>(context: &Context, pipeline: &K, patch: &Value) -> Result<(), kube::Error>
+where
+    K: Finalized,
+{
+    let api: Api<K> = Api::namespaced(context.client.clone(), &pipeline.namespace().unwrap_or_default());
+    match api.patch_status(&pipeline.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
         Ok(_) => Ok(()),
-        // Whatever changed it brings us here again.
         Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(()),
         Err(error) => Err(error),
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use orch_core::duration;
+use orch_core::{chance, duration};
 use serde::Deserialize;
 
 use crate::{Outputs, Processor, Progress, Work, WorkFailure};
@@ -104,20 +104,10 @@ impl Processor for Simulate {
     }
 }
 
-/// From 0 up to but not including 1, the same for the same attempt: FNV-1a over run, object, attempt and what it is
-/// for, then the finalizer of `SplitMix64`, because FNV alone leaves the upper bits of short texts alike.
+/// From 0 up to but not including 1, the same for the same attempt and purpose.
 fn unit(purpose: &str, work: &Work) -> f64 {
-    let attempt = work.attempt().to_le_bytes();
-    let parts =
-        [purpose.as_bytes(), work.run_uid().as_str().as_bytes(), work.object().as_str().as_bytes(), &attempt];
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in parts.iter().flat_map(|part| part.iter().chain(&[0xff])) {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^= hash >> 31;
-    (hash >> 11) as f64 / (1_u64 << 53) as f64
+    let (run, object) = (work.run_uid().as_str(), work.object().as_str());
+    chance::unit(&[purpose.as_bytes(), run.as_bytes(), object.as_bytes(), &work.attempt().to_le_bytes()])
 }
 
 #[cfg(test)]

@@ -1,31 +1,21 @@
 //! How long to wait before the next attempt.
 
+use crate::chance::unit;
 use crate::id::{Attempt, Millis};
 use crate::spec::RetryPolicy;
 
 /// Wait after attempt `failed` (from 1): `initial * factor^(failed - 1)`, at most `max_delay`, spread by `jitter`.
 ///
-/// The jitter is a hash of the seed, so that every fold of the same log gives the same time.
-pub fn backoff(policy: &RetryPolicy, failed: Attempt, seed: (&str, &str)) -> Millis {
+/// The jitter is a hash of run, object and attempt, so that every fold of the same log gives the same time.
+pub fn backoff(policy: &RetryPolicy, failed: Attempt, (run, object): (&str, &str)) -> Millis {
     let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
     // Bounded first: no wait at all must not become "nothing times infinity".
     let growth = policy.factor.powi(exponent).min(f64::MAX);
     let plain = policy.initial_delay_ms as f64 * growth;
     let bounded = plain.min(policy.max_delay_ms as f64);
-    let spread = 1.0 + policy.jitter * (2.0 * unit(seed, failed) - 1.0);
+    let spread =
+        1.0 + policy.jitter * (2.0 * unit(&[run.as_bytes(), object.as_bytes(), &failed.to_le_bytes()]) - 1.0);
     (bounded * spread).round() as Millis
-}
-
-/// A number from 0 to 1 that is the same for the same input on every machine (FNV-1a, 64 bit).
-fn unit((run, object): (&str, &str), attempt: Attempt) -> f64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let bytes = run.bytes().chain([0xff]).chain(object.bytes()).chain([0xff]).chain(attempt.to_le_bytes());
-    let mut hash = bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
-    // FNV's high bits mix slowly for short inputs: one round of the finaliser of SplitMix64.
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

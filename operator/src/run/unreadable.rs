@@ -1,20 +1,17 @@
 //! A run that nobody can read: it is told so, and let go when it is deleted.
 
-use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use orch_core::finding::{Finding, FindingKind};
 use orch_crds::PipelineRun;
-use orch_runner::now_ms;
-use serde_json::json;
 use tracing::info;
 
 use crate::context::Context;
-use crate::error::{Error, found};
+use crate::error::Error;
 use crate::finalizer;
 use crate::guarded::{Guarded, Unreadable};
-use crate::status::{Facts, refused};
+use crate::status::{self, Facts};
 
 /// What is to be done about it.
 const REMEDY: &str = "a reader of JSON goes 127 levels deep: make `meta` or `params` of the objects simpler";
@@ -39,11 +36,7 @@ pub(super) async fn refuse(
     info!(run = %run.name_any(), %problem, "the run cannot be read");
     let message = Finding::new(FindingKind::Malformed, "spec", problem, REMEDY).to_string();
     let facts = Facts::refused(metadata.generation, FindingKind::Malformed.reason(), message.clone());
-    let status = refused(&facts, now_ms());
-    let api: Api<Guarded<PipelineRun>> =
-        Api::namespaced(context.client.clone(), &run.namespace().unwrap_or_default());
-    let patch = Patch::Merge(json!({"status": status}));
-    found(api.patch_status(&run.name_any(), &PatchParams::default(), &patch).await)?;
+    status::refuse(context, run, &facts).await?;
     context.tell(&run.object_ref(&()), EventType::Warning, "GraphInvalid", &message).await;
     Ok(Action::await_change())
 }

@@ -29,11 +29,6 @@ pub(super) struct Seen<'a> {
     pub(super) rest: usize,
 }
 
-/// The status of a run that is refused before anything else is known of it.
-pub(crate) fn refused(facts: &Facts, now: Millis) -> PipelineRunStatus {
-    compose(&PipelineRunStatus::default(), facts, None, now)
-}
-
 /// See the module.
 pub(super) fn compose(
     written: &PipelineRunStatus,

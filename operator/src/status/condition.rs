@@ -77,13 +77,15 @@ impl Condition {
         Self::new(types::TOPICS_READY, "False", topics_ready::TOPIC_MISMATCH, lines.join("; "))
     }
 
-    /// The topic with all that happened is gone. Made anew it would let live runs begin again, and workers read on where
-    /// they were in the topics of before. `live` are the runs of a Pipeline.
-    pub(crate) fn of_lost_log(topic: &str, owner: &OwnerReference, live: &[String]) -> Self {
+    /// The topic with all that happened is among the missing ones. Made anew it would let live runs begin again, and workers
+    /// read on where they were in the topics of before. `live` are the runs of a Pipeline.
+    pub(crate) fn of_lost_log(missing: &[String], owner: &OwnerReference, live: &[String]) -> Self {
         let runs = if live.is_empty() { String::new() } else { format!("the runs {} and ", live.join(", ")) };
         let message = format!(
-            "topic `{topic}` does not exist, and what was done is lost with it; delete {runs}the {} {}, and apply anew",
-            owner.kind, owner.name
+            "{}, and what was done is lost with that; delete {runs}the {} {}, and apply anew",
+            BusError::MissingTopics(missing.to_vec()),
+            owner.kind,
+            owner.name
         );
         Self::new(types::TOPICS_READY, "False", topics_ready::TOPIC_NOT_FOUND, message)
     }

@@ -7,7 +7,7 @@ mod trouble;
 mod writer;
 mod writers;
 
-pub(crate) use compose::refused;
 pub(crate) use condition::{Condition, taken_over};
 pub(crate) use facts::Facts;
+pub(crate) use writer::refuse;
 pub(crate) use writers::Writers;

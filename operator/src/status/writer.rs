@@ -13,6 +13,7 @@ use orch_crds::PipelineRun;
 use orch_crds::condition::types;
 use orch_crds::status::{PinnedPipeline, PipelineRunStatus, RunPhase};
 use orch_runner::now_ms;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -23,7 +24,8 @@ use super::compose::{Seen, compose};
 use super::facts::Facts;
 use super::trouble::{condition, topics_news};
 use crate::context::Context;
-use crate::error::{is_conflict, is_not_found};
+use crate::error::{found, is_conflict, is_not_found};
+use crate::guarded::Guarded;
 use crate::stages::{SetHandle, SetKey, WorkersState, stop_workers};
 
 /// Between two writes of one run.
@@ -205,7 +207,7 @@ impl Writer {
             "status": with_nulls(&self.written, wanted),
         });
         let name = self.run.name_any();
-        match self.api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        match send(&self.api, &name, &patch).await {
             Ok(patched) => {
                 self.context.metrics.status_written(patch.to_string().len());
                 self.announce(wanted).await;
@@ -300,6 +302,22 @@ impl Writer {
             }
         }
     }
+}
+
+/// Writes the status of a run that is refused because nobody can read it. It has no writer of its own.
+pub(crate) async fn refuse(
+    context: &Context,
+    run: &Guarded<PipelineRun>,
+    facts: &Facts,
+) -> Result<(), kube::Error> {
+    let status = compose(&PipelineRunStatus::default(), facts, None, now_ms());
+    let api: Api<Guarded<PipelineRun>> =
+        Api::namespaced(context.client.clone(), &run.namespace().unwrap_or_default());
+    found(send(&api, &run.name_any(), &json!({"status": status})).await).map(|_| ())
+}
+
+async fn send<K: DeserializeOwned>(api: &Api<K>, name: &str, patch: &Value) -> Result<K, kube::Error> {
+    api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await
 }
 
 fn bytes_without_status(run: &PipelineRun) -> usize {
