@@ -9,9 +9,9 @@ settings "$@"
 [ -d "$STATE/run" ] || { rmdir "$STATE" 2> /dev/null; exit 0; }
 [ -n "$CONTROL_PLANE" ] || [ "$(id -u)" = 0 ] || die "the cluster in $STATE was started by root"
 
-stop proxy coredns scheduler controller-manager kubelet
-[ -n "$CONTROL_PLANE" ] || stop_pods # before the API server, which would wait for those who watch
-stop apiserver etcd
+stop proxy coredns scheduler controller-manager kubelet apiserver
+[ -n "$CONTROL_PLANE" ] || stop_pods
+stop etcd
 [ -n "$CONTROL_PLANE" ] || remove_leftovers
 for part in run log conf pki etcd kubelet containerd ipam admin.kubeconfig; do rm -rf "${STATE:?}/$part"; done
 rmdir "$STATE" 2> /dev/null
