@@ -23,7 +23,8 @@ async fn a_run_goes_on_after_a_broker_that_stood_still() {
     let graph = layered(20, 20, 2);
     setup.config_map("objects", &objects_json(&graph)).await;
     let log = setup.folder.path().join("executions");
-    let run = setup.create(&manifest(&log, Duration::from_millis(50)).to_string()).await;
+    // So much work that the run is far from its end when it is seen that the broker is back.
+    let run = setup.create(&manifest(&log, Duration::from_millis(250)).to_string()).await;
     for loaded in [50, 250] {
         until_ended(&log, loaded).await;
         broker.pause();
