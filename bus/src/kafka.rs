@@ -95,7 +95,7 @@ impl Bus for KafkaBus {
         let (group, topic, core) = (group.to_owned(), topic.to_owned(), self.core.clone());
         let member = blocking(&self.core, move |known| {
             known.partitions(&topic)?;
-            member::join(core, &group, topic)
+            member::join(&core, &group, &topic)
         });
         Ok(Box::new(member.await?))
     }

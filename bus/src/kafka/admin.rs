@@ -14,6 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::{KafkaConfig, refused};
 use super::context::{Context, Health, is_unknown_topic};
+use super::member::Members;
 use crate::{Bounds, BusError, Committed, TopicMismatch, TopicSpec};
 
 /// How long one question may take. A wrong password has to be named within 30 s.
@@ -35,6 +36,7 @@ const PROBE_TOPIC: &str = "__consumer_offsets";
 pub(super) struct Core {
     pub(super) config: KafkaConfig,
     pub(super) health: Arc<Health>,
+    pub(super) members: Members,
     client: BaseConsumer<Context>,
     admin: AdminClient<DefaultClientContext>,
     closed: AtomicBool,
@@ -53,7 +55,8 @@ impl Core {
         let settings = config.client();
         let client = settings.create_with_context(Context::new(&health)).map_err(|e| refused(&e))?;
         let admin = config.admin().create().map_err(|e| refused(&e))?;
-        let core = Arc::new(Self { config, health, client, admin, closed: AtomicBool::new(false) });
+        let (members, closed) = (Members::default(), AtomicBool::new(false));
+        let core = Arc::new(Self { config, health, members, client, admin, closed });
         let watched = Arc::downgrade(&core);
         spawn("kafka-probe", move || watch(&watched))?;
         Ok(core)

@@ -8,7 +8,8 @@ mod committer;
 mod shares;
 mod thread;
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -45,6 +46,8 @@ struct State {
     error: Option<BusError>,
     /// The thread has ended; told at every call.
     ended: Option<BusError>,
+    /// The member that this process has instead, and that has to know of what is finished.
+    successor: Option<Arc<Shared>>,
     /// The caller is gone.
     stop: bool,
     commits: Commits,
@@ -69,17 +72,55 @@ impl State {
 }
 
 impl Shared {
+    fn finish(&self, partition: i32, offset: i64) {
+        let mut state = self.state();
+        if let Some(successor) = state.successor.clone() {
+            drop(state);
+            return successor.finish(partition, offset);
+        }
+        let more = state.shares.finish(partition, offset);
+        drop(state);
+        self.finished.notify_one();
+        if more {
+            self.changed.notify_one();
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// The newest member of each group and topic in this process.
+#[derive(Default)]
+pub(super) struct Members(Mutex<HashMap<(String, String), Weak<Shared>>>);
+
+impl Members {
+    /// Notes a new member. One that has ended before hands on what is finished and in work: what it could not commit
+    /// any more, as when it was fenced, would be worked on again.
+    fn succeed(&self, group: &str, topic: &str, member: &Arc<Shared>) {
+        let key = (group.to_owned(), topic.to_owned());
+        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        members.retain(|_, member| member.strong_count() > 0);
+        let Some(former) = members.insert(key, Arc::downgrade(member)).and_then(|former| former.upgrade())
+        else {
+            return;
+        };
+        let mut former = former.state();
+        if former.ended.is_some() {
+            member.state().shares = former.shares.hand_on();
+            former.successor = Some(member.clone());
+        }
+    }
+}
+
 /// Joins. The topic exists.
-pub(super) fn join(core: Arc<Core>, group: &str, topic: String) -> Result<KafkaMember, BusError> {
+pub(super) fn join(core: &Arc<Core>, group: &str, topic: &str) -> Result<KafkaMember, BusError> {
     let shared =
         Arc::new(Shared { state: Mutex::default(), changed: Notify::new(), finished: Condvar::new() });
     let (leaving, left) = oneshot::channel();
-    let thread = Thread::new(core, shared.clone(), group, topic)?;
+    let thread = Thread::new(core.clone(), shared.clone(), group, topic.to_owned())?;
+    core.members.succeed(group, topic, &shared);
     spawn("kafka-member", move || {
         // Nobody may wait for it any more.
         let _ = leaving.send(thread.run());
@@ -111,11 +152,7 @@ impl Member for KafkaMember {
     }
 
     fn finish(&self, partition: i32, offset: i64) {
-        let more = self.shared.state().shares.finish(partition, offset);
-        self.shared.finished.notify_one();
-        if more {
-            self.shared.changed.notify_one();
-        }
+        self.shared.finish(partition, offset);
     }
 
     async fn leave(mut self: Box<Self>) -> Result<(), BusError> {

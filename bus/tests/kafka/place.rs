@@ -127,3 +127,34 @@ async fn of_two_in_one_place_the_newer_stays() {
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
     first.delete_topics(&[topic]).await.unwrap();
 }
+
+/// A broker that comes back may fence a member that commits before it has joined again. What it had finished and not
+/// committed was worked on a second time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_was_fenced_hands_what_it_knows_to_the_next_of_its_process() {
+    let (here, elsewhere) = (bus("pod-a"), bus("pod-a"));
+    let topic = topic(&here, &crate::prefix("place-fenced"), "work", 1).await;
+    let producer = here.producer().await.unwrap();
+    write(&*producer, &topic, 0, 0..6).await;
+    let mut first = here.join(&topic, &topic).await.unwrap();
+    take(&mut *first, 4, 4).await;
+    let other = elsewhere.join(&topic, &topic).await.unwrap();
+    until("the first is fenced", || async { first.has_ended().then_some(()) }).await;
+    first.finish(0, 1);
+    let mut next = here.join(&topic, &topic).await.unwrap();
+    // Asked for through the old one: the next one is told.
+    first.finish(0, 0);
+    drop((first, other));
+    let given = take(&mut *next, 2, 2).await;
+    assert_eq!(given.iter().map(|record| record.offset).collect::<Vec<_>>(), [4, 5], "nobody had these");
+    for offset in 2..6 {
+        next.finish(0, offset);
+    }
+    until("the commit of all", || async {
+        let committed = here.committed(&topic, &topic).await.unwrap();
+        committed[0].as_ref().is_some_and(|committed| committed.offset == 6).then_some(())
+    })
+    .await;
+    soon("leaving", next.leave()).await.unwrap();
+    here.delete_topics(&[topic]).await.unwrap();
+}

@@ -108,6 +108,14 @@ impl Shares {
         }
     }
 
+    /// Everything is lost to this member; what it knows goes to the one that comes in its stead.
+    pub(super) fn hand_on(&mut self) -> Self {
+        for partition in self.by_partition.keys().copied().collect::<Vec<_>>() {
+            self.lose(partition);
+        }
+        Self { lost: std::mem::take(&mut self.lost), ..Self::default() }
+    }
+
     /// A record was read. Those of partitions that are not ours any more are dropped.
     pub(super) fn add(&mut self, record: Message) {
         if let Some(share) = self.by_partition.get_mut(&record.partition).filter(|share| !share.leaving) {
