@@ -65,12 +65,12 @@ pub(crate) async fn ensure(
         Ok(bus) => bus,
         Err(error) => return Ok(Err(refused(&error))),
     };
+    let workers = worker_defaults(context, &files);
+    let servers = workers.bootstrap_servers.clone();
     // To ask again takes long, and others wait for this place among the reconciles.
     if let Some(reason) = bus.trouble() {
-        let servers = connection::servers(&files);
         return Ok(Err(refused(&BusError::Unreachable { servers, reason })));
     }
-    let workers = worker_defaults(context, &files);
     let prepared = match build(&set, &files, &workers) {
         Ok(prepared) => prepared,
         Err(wrong) => {
@@ -104,7 +104,7 @@ pub(crate) async fn ensure(
     if is_missing && let Err(unready) = check_topics(&*bus, &set, defaults, true).await {
         return Ok(Err(NotEnsured::Topics(unready.into_condition())));
     }
-    let means = Means { files: &files, bus: bus.clone(), prepared };
+    let means = Means { files: &files, servers, bus: bus.clone(), prepared };
     let ensured = place.ensure(&set, &files, || drive(context, &set, known_epoch, means)).await;
     Ok(match ensured {
         Ok(handle) => Ok(Ensured { handle, bus }),
@@ -165,14 +165,14 @@ fn worker_defaults(context: &Context, files: &Files) -> WorkerDefaults {
 /// What a set is driven by, checked.
 struct Means<'f> {
     files: &'f Files,
+    servers: String,
     bus: Arc<dyn Bus>,
     prepared: Prepared,
 }
 
 fn drive(context: &Arc<Context>, set: &StageSet, known_epoch: Epoch, means: Means<'_>) -> Drive {
-    let Means { files, bus, prepared } = means;
-    let config = &context.config;
-    let (servers, secret) = (connection::servers(files), set.secret.clone());
+    let Means { files, servers, bus, prepared } = means;
+    let (config, secret) = (&context.config, set.secret.clone());
     let describe = move |reason| {
         let error = BusError::Unreachable { servers: servers.clone(), reason };
         Condition::of_bus(&error, secret.as_deref())

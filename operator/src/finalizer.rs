@@ -43,8 +43,11 @@ pub(crate) async fn hold<K: Finalized>(
     Ok(set(client, &*resource, &finalizers).await?.map(Arc::new))
 }
 
-/// Takes the finalizer away; the resource may go.
+/// Takes the finalizer away, where it is set; the resource may go.
 pub(crate) async fn let_go<K: Finalized>(client: &Client, resource: &K) -> Result<(), kube::Error> {
+    if !is_held(resource) {
+        return Ok(());
+    }
     let left: Vec<String> = resource.finalizers().iter().filter(|name| *name != FINALIZER).cloned().collect();
     set(client, resource, &left).await.map(|_| ())
 }

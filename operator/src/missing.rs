@@ -14,7 +14,7 @@ pub(crate) struct Missing {
 
 impl Missing {
     /// A Pipeline is there, and cannot be read.
-    pub(crate) fn readable(pipeline: &Unreadable) -> Self {
+    pub(crate) fn of_unreadable(pipeline: &Unreadable) -> Self {
         let Unreadable { metadata, problem, .. } = pipeline;
         let name = metadata.name.as_deref().unwrap_or_default();
         let message = format!("the Pipeline `{name}` cannot be read: {problem}; correct its spec");

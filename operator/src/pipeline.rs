@@ -72,9 +72,7 @@ async fn refuse(
     unreadable: &Unreadable,
 ) -> Result<Action, Error> {
     if unreadable.metadata.deletion_timestamp.is_some() {
-        if finalizer::is_held(pipeline) {
-            finalizer::let_go(&context.client, pipeline).await?;
-        }
+        finalizer::let_go(&context.client, pipeline).await?;
         return Ok(Action::await_change());
     }
     if unreadable.observed_generation == unreadable.metadata.generation {
@@ -82,7 +80,7 @@ async fn refuse(
     }
     let mut status =
         PipelineStatus { observed_generation: unreadable.metadata.generation, ..PipelineStatus::default() };
-    let Missing { reason, message } = Missing::readable(unreadable);
+    let Missing { reason, message } = Missing::of_unreadable(unreadable);
     Condition::new(types::ACCEPTED, "False", reason, message).put(&mut status.conditions, now_ms());
     write(context, pipeline, &json!({"status": status})).await?;
     Ok(Action::await_change())

@@ -77,9 +77,7 @@ async fn leave(
     {
         handle.remove(uid).await;
     }
-    if finalizer::is_held(run) {
-        finalizer::let_go(&context.client, run).await?;
-    }
+    finalizer::let_go(&context.client, run).await?;
     Ok(Action::await_change())
 }
 
@@ -101,7 +99,7 @@ async fn finished(
         if !is_driven && context.writers.first_look(uid) {
             stop_workers(&context.client, &set).await?;
         }
-    } else if finalizer::is_held(run) {
+    } else {
         // Of a run of a Pipeline nothing is left to remove.
         finalizer::let_go(&context.client, run).await?;
     }

@@ -37,7 +37,7 @@ pub(crate) async fn observe(
                         format!("the Pipeline `{}` does not exist in this namespace", reference.name);
                     return Ok(Err(Missing { reason: accepted::PIPELINE_NOT_FOUND, message }));
                 }
-                Some(Err(unreadable)) => return Ok(Err(Missing::readable(&unreadable))),
+                Some(Err(unreadable)) => return Ok(Err(Missing::of_unreadable(&unreadable))),
                 Some(Ok(pipeline)) if pipeline.metadata.deletion_timestamp.is_some() => {
                     let message = format!("the Pipeline `{}` is being deleted", reference.name);
                     return Ok(Err(Missing { reason: accepted::PIPELINE_DELETING, message }));

@@ -25,9 +25,7 @@ pub(super) async fn refuse(
     let Unreadable { metadata, problem, is_over, .. } = unreadable;
     if metadata.deletion_timestamp.is_some() {
         // Nothing was made for what could not be read.
-        if finalizer::is_held(run) {
-            finalizer::let_go(&context.client, run).await?;
-        }
+        finalizer::let_go(&context.client, run).await?;
         return Ok(Action::await_change());
     }
     if *is_over {

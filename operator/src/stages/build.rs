@@ -60,14 +60,14 @@ pub(crate) fn build(
     connection: &BTreeMap<String, Vec<u8>>,
     defaults: &WorkerDefaults,
 ) -> Result<Prepared, Vec<Finding>> {
-    let own_workers = || set.stages.iter().filter(|stage| stage.processor.external.is_none());
+    let own_workers = || set.stages.iter().filter(|stage| !stage.is_external());
     let secret = set.secret.is_none().then(|| Secret {
         metadata: metadata(set, set.name.clone(), None),
         data: Some(connection.iter().map(|(key, value)| (key.clone(), ByteString(value.clone()))).collect()),
         ..Secret::default()
     });
     let (mut deployments, mut findings) = (Vec::new(), Vec::new());
-    for (i, stage) in set.stages.iter().enumerate().filter(|(_, stage)| stage.processor.external.is_none()) {
+    for (i, stage) in set.stages.iter().enumerate().filter(|(_, stage)| !stage.is_external()) {
         let Ok(name) = StageName::parse(&stage.name) else { continue };
         let worker = stage.worker.clone().unwrap_or_default();
         match worker.pod_template(&format_args!("spec.stages[{i}].worker")) {

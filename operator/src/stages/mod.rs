@@ -97,6 +97,7 @@ impl StageSet {
         let of_stage = |stage: &StageSpec| Some((StageName::parse(&stage.name).ok()?, stage.partitions()));
         self.stages.iter().filter_map(of_stage).collect()
     }
+
     /// How a stage that a run began with differs from what is here, where that matters to its topic; `None`: it does not.
     pub(crate) fn lacks(&self, stage: &StageSpec) -> Option<String> {
         let name = &stage.name;
@@ -107,8 +108,7 @@ impl StageSet {
         if are != were {
             return Some(format!("its stage `{name}` has {are} partitions, and had {were}"));
         }
-        let is_external = |stage: &StageSpec| stage.processor.external.is_some();
-        match (is_external(here), is_external(stage)) {
+        match (here.is_external(), stage.is_external()) {
             (true, false) => Some(format!("its stage `{name}` is external, and was not")),
             (false, true) => Some(format!("its stage `{name}` was external, and is not")),
             _ => None,
