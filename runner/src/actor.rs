@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::arrivals::{Arrivals, Recovered, Source};
+use crate::clock::Clock;
 use crate::handle::{Command, Demand, Exit, RunSettings, RunSnapshot};
 use crate::outbox::{Delivery, Outbox};
 use crate::run::Run;
@@ -18,7 +19,7 @@ use crate::runs::Runs;
 use crate::stages::Stages;
 use crate::stats::{Notice, Stats};
 use crate::term::Term;
-use crate::{busy, control, now_ms, records};
+use crate::{busy, control, records};
 
 /// What was handed to the bus gets so long to be written when the actor is stopped.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -38,6 +39,7 @@ pub(crate) struct Reports {
 /// The actor. `takeover` makes one, `intake` takes records in, `effects` carries out what is decided.
 pub(crate) struct Actor {
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Clock,
     pub(crate) reader: Box<dyn Reader>,
     pub(crate) outbox: Outbox,
     pub(crate) events_topic: Arc<str>,
@@ -81,11 +83,15 @@ impl Actor {
                 return self.leave(exit).await;
             }
             let wake_at = self.sleep_until();
+            // Always in this order, so that a test that is run again sees the same. It starves nobody: commands and
+            // runs that were read back are few, and a reader that always has more leaves only that waiting which
+            // each turn looks at by itself, acknowledgements and the time.
             let wake = tokio::select! {
+                biased;
                 command = commands.recv() => Wake::Command(command),
+                recovered = self.arrivals.finished() => Wake::Recovered(recovered),
                 batch = self.reader.next() => Wake::Records(batch),
                 delivery = self.outbox.news() => Wake::Delivery(delivery),
-                recovered = self.arrivals.finished() => Wake::Recovered(recovered),
                 () = tokio::time::sleep_until(wake_at) => Wake::Clock,
             };
             if let Err(exit) = self.see(wake) {
@@ -159,7 +165,7 @@ impl Actor {
     }
 
     fn sleep_until(&self) -> Instant {
-        let in_ms = self.wake_at.map_or(REST_MS, |at| (at - now_ms()).clamp(1, REST_MS));
+        let in_ms = self.wake_at.map_or(REST_MS, |at| (at - self.clock.now_ms()).clamp(1, REST_MS));
         let wake = Instant::now() + Duration::from_millis(in_ms as u64);
         let demand_due = self.demand_is_stale.then_some(self.demand_due);
         [demand_due, self.outbox.again_at()].into_iter().flatten().fold(wake, Instant::min)

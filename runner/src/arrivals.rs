@@ -4,7 +4,7 @@
 //! One task at a time; runs that come meanwhile go together into the next one. While it reads, the records that name
 //! its runs are held, and folded on top of what it has read.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,10 +43,10 @@ pub(crate) struct Recovered {
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Arrivals {
-    waiting: HashMap<RunUid, Arriving>,
+    waiting: BTreeMap<RunUid, Arriving>,
     task: Option<AbortOnDropHandle<Result<Recovered, BusError>>>,
     /// The orders of those that the task reads.
-    reading: HashMap<RunUid, Orders>,
+    reading: BTreeMap<RunUid, Orders>,
     held: Vec<Message>,
     /// What a task has read, until the actor can take it.
     recovered: Option<Recovered>,
@@ -116,7 +116,7 @@ impl Arrivals {
 
     /// Starts a task for all runs that wait.
     pub(crate) fn start(&mut self, source: Source) {
-        let runs: Vec<Arriving> = self.waiting.drain().map(|(_, arriving)| arriving).collect();
+        let runs: Vec<Arriving> = std::mem::take(&mut self.waiting).into_values().collect();
         self.reading = runs.iter().map(|run| (run.settings.uid.clone(), run.settings.orders)).collect();
         self.held.clear();
         self.task = Some(AbortOnDropHandle::new(tokio::spawn(recover(source, runs))));
@@ -187,7 +187,7 @@ async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, 
     let Source { bus, events, ready_topics, position, .. } = source;
     let positions = positions(&**bus, ready_topics.clone()).await?;
     let end = bus.bounds(events).await?.first().map_or(0, |bounds| bounds.high).max(*position);
-    let mut readings: HashMap<RunUid, Reading> =
+    let mut readings: BTreeMap<RunUid, Reading> =
         arriving.iter().map(|arriving| (arriving.settings.uid.clone(), Reading::new(arriving))).collect();
     let from = readings.values().map(|reading| reading.run.from).min().unwrap_or(end).min(end);
     let stretch = Stretch { topic: events.clone(), partition: 0, from, until: end };

@@ -9,12 +9,12 @@ use orch_core::id::{Millis, ObjectIx, StageIx};
 use tokio::time::Instant;
 
 use crate::actor::Actor;
+use crate::control;
 use crate::handle::{Demand, StageDemand};
 use crate::outbox::{Delivery, Own, Token};
 use crate::records::{self, Address};
 use crate::run::{Gate, Run, with_slots};
 use crate::stats::Notice;
-use crate::{control, now_ms};
 
 /// A ready record that the bus gave up is published again after this.
 const PUBLISH_AGAIN_MS: Millis = 1_000;
@@ -27,7 +27,7 @@ const DEMAND_INTERVAL: Duration = Duration::from_millis(100);
 impl Actor {
     /// Decides for every run and carries the effects out.
     pub(crate) fn decide_all(&mut self) {
-        let now = now_ms();
+        let now = self.clock.now_ms();
         let (runs, arrivals, control) = (&self.runs, &self.arrivals, &self.control_topic);
         self.outbox.send_again(|number, own| {
             if let Some(run) = own.run {
@@ -186,7 +186,7 @@ impl Actor {
         let Some(attempt) = run.dispatch.publication(object).map(|publication| publication.attempt) else {
             return;
         };
-        let now = now_ms();
+        let now = self.clock.now_ms();
         self.has_changed = true;
         if matches!(error, BusError::TooLarge(_)) {
             let append = Append::Expire(object, attempt, OperatorReason::RecordTooLarge);

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::actor::{Actor, Reports};
 use crate::busy::Hands;
+use crate::clock::Clock;
 use crate::stats::{Notice, Stats};
 
 /// The topics of a Pipeline, and who leads.
@@ -29,6 +30,8 @@ pub struct PipelineSettings {
     pub leader: String,
     /// Highest term that is known from elsewhere (the status of its runs).
     pub known_epoch: Epoch,
+    /// Where it takes the time of day from.
+    pub clock: Clock,
 }
 
 /// Why an actor ended.

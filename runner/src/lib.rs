@@ -10,6 +10,7 @@
 mod actor;
 mod arrivals;
 mod busy;
+mod clock;
 mod control;
 mod effects;
 mod handle;
@@ -26,14 +27,9 @@ mod term;
 mod topics;
 
 pub use busy::Hands;
+pub use clock::{Clock, now_ms};
 pub use handle::{
     Demand, Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, StageDemand,
 };
 pub use stats::{Notice, Stats};
 pub use topics::topics;
-
-/// Milliseconds since 1970, by this machine's clock.
-pub fn now_ms() -> orch_core::id::Millis {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since_epoch.map_or(0, |elapsed| elapsed.as_millis() as orch_core::id::Millis)
-}

@@ -118,7 +118,9 @@ impl Outbox {
 
     /// What became of records, one after the other. Cancel-safe.
     pub(crate) async fn news(&mut self) -> Delivery {
+        // Acknowledgements first: a record that is given up is not acknowledged, so neither waits for the other long.
         tokio::select! {
+            biased;
             Some(tokens) = self.acknowledged.recv() => Delivery::Acknowledged(tokens),
             Some(undelivered) = self.undelivered.recv() => Delivery::GivenUp(undelivered),
             // The producer is ours: its channels last as long as this does.

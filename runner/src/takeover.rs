@@ -15,12 +15,12 @@ use crate::arrivals::Arrivals;
 use crate::effects::GRACE_MS;
 use crate::handle::{PipelineSettings, RunSettings};
 use crate::outbox::{Delivery, Outbox};
+use crate::records;
 use crate::recovery::{Published, next_batch, of_run, positions, published};
 use crate::run::Run;
 use crate::runs::Runs;
 use crate::stages::Stages;
 use crate::term::Term;
-use crate::{now_ms, records};
 
 /// A bus that answers takes a record within this.
 const ANSWERED: Duration = Duration::from_secs(30);
@@ -29,8 +29,9 @@ const ANSWERED: Duration = Duration::from_secs(30);
 static ACTORS: AtomicU64 = AtomicU64::new(1);
 
 /// A name that no other actor has, also not one of the same pod after a restart.
-fn unique(leader: &str) -> String {
-    format!("{leader}/{:x}-{}", now_ms(), ACTORS.fetch_add(1, Ordering::Relaxed))
+fn unique(settings: &PipelineSettings) -> String {
+    let PipelineSettings { leader, clock, .. } = settings;
+    format!("{leader}/{:x}-{}", clock.now_ms(), ACTORS.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Actor {
@@ -57,13 +58,14 @@ impl Actor {
         let mut actor = Self {
             reader: bus.read(&events_topic, 0, start..end).await?,
             bus,
+            clock: settings.clock.clone(),
             outbox,
             control_topic: settings.names.control().into(),
             events_topic,
             stages,
             runs: Runs::default(),
             arrivals: Arrivals::default(),
-            term: Term::new(unique(&settings.leader), settings.known_epoch),
+            term: Term::new(unique(&settings), settings.known_epoch),
             position: start,
             led_from: end,
             count_from: end,
@@ -85,12 +87,13 @@ impl Actor {
         actor.lead(end).await?;
         let started = actor.runs.iter().any(|run| run.state.started_at().is_some());
         let mut found = if started { published(&*actor.bus, positions).await? } else { Published::new() };
+        let now = actor.clock.now_ms();
         for run in actor.runs.iter_mut() {
             let published = of_run(&mut found, run);
             run.recover(&published, &mut actor.stages.windows);
             // The bus may have been away before us: signs of life are on their way then.
             if run.state.started_at().is_some() {
-                run.dispatch.hold_timeouts(now_ms() + GRACE_MS);
+                run.dispatch.hold_timeouts(now + GRACE_MS);
             }
         }
         Ok(actor)
@@ -119,7 +122,9 @@ impl Actor {
 
     /// Takes the next records in. `false` when the reader has come to the end that was asked for.
     async fn read_some(&mut self) -> Result<bool, BusError> {
+        // Records first: what a leader wrote comes back this way, and acknowledgements wait meanwhile.
         let batch = tokio::select! {
+            biased;
             batch = next_batch(&*self.bus, &self.events_topic, &mut *self.reader) => batch?,
             delivery = self.outbox.news() => {
                 return match delivery {
@@ -142,7 +147,8 @@ impl Actor {
     pub(crate) fn ask_for_term(&mut self, seen: Epoch) {
         let epoch = self.term.ask(seen);
         let kind = RunRecordKind::LeaderStarted { leader: self.term.name().to_owned() };
-        let record = records::on_events(&RunRecord { run: None, epoch, kind }, &self.events_topic, now_ms());
+        let now = self.clock.now_ms();
+        let record = records::on_events(&RunRecord { run: None, epoch, kind }, &self.events_topic, now);
         self.outbox.write(None, vec![record]);
     }
 }

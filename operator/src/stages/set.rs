@@ -9,7 +9,7 @@ use orch_bus::{Bus, BusError};
 use orch_core::engine::{Detail, Orders};
 use orch_core::id::{Epoch, RunUid};
 use orch_core::plan::RunPlan;
-use orch_runner::{Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot};
+use orch_runner::{Clock, Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
@@ -67,6 +67,7 @@ impl SetHandle {
             window,
             leader,
             known_epoch,
+            clock: Clock::default(),
         };
         let pipeline =
             PipelineHandle::start(bus, settings, runs.values().cloned().collect(), outlets).await?;

@@ -9,7 +9,7 @@ use orch_bus::{Bus, Message, Outgoing, TopicSpec};
 use orch_core::engine::Orders;
 use orch_core::id::{Millis, RunUid, StageName};
 use orch_core::plan::RunPlan;
-use orch_runner::{PipelineSettings, RunSettings, now_ms};
+use orch_runner::{Clock, PipelineSettings, RunSettings, now_ms};
 use orch_wire::{TopicNames, TopicPrefix};
 use serde_json::Value;
 
@@ -69,6 +69,7 @@ impl World {
             window: self.window,
             leader: "test".to_owned(),
             known_epoch: 0,
+            clock: Clock::default(),
         }
     }
 
