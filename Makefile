@@ -32,7 +32,7 @@ lint: ## Format, clippy and, where it is installed, shellcheck
 unit: ## Tests that need no server
 	cargo test --locked --workspace --no-fail-fast
 
-examples: ## The Python worker's own tests, and every example file through `orch validate`
+examples: ## The tests of what is in Python, and every example file through `orch validate`
 	@scripts/examples.sh
 
 charts: ## Lint, golden renders, API schemas and RBAC of both charts

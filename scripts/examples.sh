@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# `make examples`: what the examples promise without a server.
+# `make examples`: what the examples promise without a server, and the tests of what is written in Python.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 (cd examples/external-worker && python3 -m unittest)
+(cd bench/peers && python3 -m unittest)
 cargo build --locked --quiet -p orch-cli --no-default-features
 
 # runs_in FILE: the names of its PipelineRuns, where it holds more than one
