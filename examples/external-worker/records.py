@@ -36,6 +36,7 @@ class Ready:
     meta: dict | None = None  # The object's whole record; None for an object that nobody defined.
     params: dict = field(default_factory=dict)
     inputs: dict = field(default_factory=dict)  # Parent's id (text) -> its outputs.
+    inputs_at: dict = field(default_factory=dict)  # Parent's id -> offset in the events topic of those that are not in the record.
 
 
 def id_objet(object_id):
@@ -90,8 +91,17 @@ def read_ready(key, headers, value):
         heartbeat_ms=_member(record, "heartbeat_ms", int, DEFAULT_HEARTBEAT_MS),
         meta=_member(record, "meta", dict, None),
         params=_member(record, "params", dict, {}),
-        inputs={str(parent.get("id")): parent.get("outputs") or {} for parent in _parents(record)},
+        inputs={str(parent.get("id")): parent.get("outputs") or {} for parent in _parents(record) if "events_offset" not in parent},
+        inputs_at={str(parent.get("id")): _member(parent, "events_offset", int) for parent in _parents(record) if "events_offset" in parent},
     )
+
+
+def read_outputs(ready, parent_id, key, value):
+    """The outputs of a parent in the record of the events topic that `inputs_at` names."""
+    record = read_json(value)
+    if record.get("event_type") != "ObjectLoaded" or record.get("run_uid") != ready.run_uid or object_id(key, record) != parent_id:
+        raise Malformed(f"the record is not the ObjectLoaded of {parent_id}")
+    return _member(record, "outputs", dict)
 
 
 class Answers:

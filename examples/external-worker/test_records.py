@@ -5,7 +5,7 @@ import unittest
 from datetime import datetime
 from pathlib import Path
 
-from records import Answers, ControlTable, Malformed, id_objet, object_id, read_json, read_ready
+from records import Answers, ControlTable, Malformed, id_objet, object_id, read_json, read_outputs, read_ready
 
 GOLDEN = Path(__file__).resolve().parents[2] / "wire" / "golden"
 RUN_UID = "6f1c2d5e-8a0b-4c3d-9e7f-1a2b3c4d5e6f"
@@ -44,6 +44,20 @@ class ReadyRecords(unittest.TestCase):
     def test_object_that_nobody_defined_has_no_meta(self):
         self.assertIsNone(read_ready(*golden("ready_undefined")).meta)
 
+    def test_inputs_may_stand_elsewhere(self):
+        ready = read_ready(*golden("ready_distant"))
+        self.assertEqual({"2006": {"rows": 41}}, ready.inputs)
+        self.assertEqual({"2005": 1204411, "orders": 0}, ready.inputs_at)
+
+    def test_outputs_are_those_of_the_parent_in_this_run(self):
+        ready = read_ready(*golden("ready_distant"))
+        key, _, value = golden("loaded")
+        self.assertEqual({"rows": 241, "path": "standardized/projects"}, read_outputs(ready, "2005", key, value))
+        for name, parent_id, change in [("loaded", "2006", {}), ("failed", "2005", {}), ("loaded", "2005", {"run_uid": "another"}), ("loaded", "2005", {"outputs": None})]:
+            key, _, value = golden(name)
+            with self.subTest(name, change=change), self.assertRaises(Malformed):
+                read_outputs(ready, parent_id, key, json.dumps(json.loads(value) | change))
+
     def test_malformed_records_say_why(self):
         key, headers, value = golden("ready")
         good = json.loads(value)
@@ -55,6 +69,7 @@ class ReadyRecords(unittest.TestCase):
             ({"attempt": "1"}, "attempt is '1'"),
             ({"attempt": True}, "attempt is True"),
             ({"inputs": [1005]}, "an input is not"),
+            ({"inputs": [{"id": 1005, "events_offset": "7"}]}, "events_offset is '7'"),
         ]:
             with self.subTest(change), self.assertRaisesRegex(Malformed, reason):
                 read_ready(key, headers, json.dumps(good | change))

@@ -10,15 +10,17 @@ import socket
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from records import Answers, ControlTable, Malformed, read_ready
+from records import Answers, ControlTable, Malformed, read_outputs, read_ready
 
 log = logging.getLogger("worker")
 STARTED_AFTER_SECONDS = 0.2  # Shorter work costs one answer instead of two.
 CONTROL_SECONDS = 30  # To read the control topic to its end.
+INPUT_SECONDS = 30  # To read one input from the events topic.
 
 
 def work(ready, beat):
@@ -124,6 +126,41 @@ class Control:
         self._consumer.close()
 
 
+class Inputs:
+    """Reads the inputs that a ready record only names: too much for one record, they stand in the events topic."""
+
+    def __init__(self, config):
+        self._consumer = Consumer(config | {"group.id": "events.unused", "enable.auto.commit": False, "auto.offset.reset": "error"})
+
+    def complete(self, ready, topic, beat):
+        """`ready` with all its inputs. Raises GivesUp when one is not there any more."""
+        outputs = {}
+        for parent_id, offset in sorted(ready.inputs_at.items(), key=lambda place: place[1]):
+            outputs[parent_id] = self._read(ready, parent_id, TopicPartition(topic, 0, offset))
+            beat()
+        return replace(ready, inputs=ready.inputs | outputs)
+
+    def _read(self, ready, parent_id, place):
+        self._consumer.assign([place])
+        deadline = time.monotonic() + INPUT_SECONDS
+        message = None
+        while message is None or message.error():
+            if message is not None and message.error().code() == KafkaError._AUTO_OFFSET_RESET:
+                raise GivesUp(f"the outputs of {parent_id} are not in {place.topic} any more")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the outputs of {parent_id} were not read in {INPUT_SECONDS} s")
+            message = self._consumer.poll(1)
+        if message.offset() != place.offset:
+            raise GivesUp(f"the outputs of {parent_id} are not at offset {place.offset} of {place.topic}")
+        try:
+            return read_outputs(ready, parent_id, message.key(), message.value())
+        except Malformed as reason:
+            raise GivesUp(f"offset {place.offset} of {place.topic}: {reason}") from reason
+
+    def close(self):
+        self._consumer.close()
+
+
 class Worker:
     def __init__(self):
         config = client_config()
@@ -135,6 +172,7 @@ class Worker:
         self._producer = Producer(config | {"enable.idempotence": True, "acks": "all", "linger.ms": 0})
         self._control = Control(config, setting("ORCH_CONTROL_TOPIC"))
         self._control.read_to_end()
+        self._inputs = Inputs(config)
         group = {
             "group.id": os.environ.get("ORCH_GROUP") or self._topic,
             "partition.assignment.strategy": "cooperative-sticky",
@@ -163,6 +201,7 @@ class Worker:
             self._uncommitted[done.partition] = done
             self._commit([done])
         self._consumer.close()
+        self._inputs.close()
         self._control.close()
 
     def stop(self, *_):
@@ -183,7 +222,10 @@ class Worker:
         topic = ready.reply_topic or self._events_topic
         begun = time.monotonic()
         try:
-            outputs = work(ready, self._beat(ready, answers, topic))
+            beat = self._beat(ready, answers, topic)
+            if ready.inputs_at:
+                ready = self._inputs.complete(ready, topic, beat)
+            outputs = work(ready, beat)
             answer = answers.loaded(outputs, elapsed_ms(begun))
         except Stopped:
             log.info("stopped object %s of run %s", ready.object_id, ready.run_uid)

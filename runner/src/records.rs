@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orch_bus::Outgoing;
-use orch_core::engine::{Append, Event, Failure, Publish, Refused, RunState};
+use orch_core::engine::{Append, Event, Failure, Handed, Publish, Refused, RunState};
 use orch_core::id::{Epoch, Millis, ObjectIx, RunUid};
 use orch_core::spec::{FailurePolicy, UndefinedPolicy};
 use orch_wire::{
@@ -101,10 +101,14 @@ pub(crate) fn ready(
         params_json: object.params.as_deref(),
         processor_json: object.processor.as_deref().or(of_stage),
     };
-    let inputs = plan.graph.dependencies(publish.object).iter().filter_map(|parent| {
-        state.outputs(*parent).map(|outputs| Input { id: plan.object(*parent).id.as_str(), outputs })
-    });
-    let value = ready.encode(inputs, address.now);
+    let input = |(parent, handed)| Input { id: plan.object(parent).id.as_str(), handed };
+    let mut value = ready.encode(state.inputs(publish.object).map(input), address.now);
+    if value.len() > MAX_RECORD_BYTES {
+        // With a large `meta` the inputs may be too much before they are so by themselves.
+        let distant =
+            |(parent, _)| state.outputs_at(parent).map(|offset| input((parent, Handed::Offset(offset))));
+        value = ready.encode(state.inputs(publish.object).filter_map(distant), address.now);
+    }
     (value.len() <= MAX_RECORD_BYTES).then(|| Outgoing {
         topic: topic.clone(),
         partition: i32::from(publish.partition),

@@ -78,7 +78,7 @@ impl Run {
             return Ok(());
         }
         let folded = records::event(&self.state, record).and_then(|event| {
-            let record = Record { time: message.time, event };
+            let record = Record { offset: message.offset, time: message.time, event };
             self.state.fold(&record, &mut self.changes)?;
             if let Some(stats) = stats {
                 stats.count(&record.event);
@@ -94,7 +94,8 @@ impl Run {
     /// Takes in that another term began.
     pub(crate) fn fold_leader(&mut self, epoch: Epoch, message: &Message) {
         if message.offset >= self.from {
-            let record = Record { time: message.time, event: Event::LeaderStarted { epoch } };
+            let event = Event::LeaderStarted { epoch };
+            let record = Record { offset: message.offset, time: message.time, event };
             // Refused where this run has seen a later term: that is nobody's fault.
             let _ = self.state.fold(&record, &mut self.changes);
         }

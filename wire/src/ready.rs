@@ -1,5 +1,6 @@
 //! `ObjectReady`: the operator asks for one attempt at one object.
 
+use orch_core::engine::Handed;
 use orch_core::id::{Attempt, Epoch, Millis};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -12,8 +13,8 @@ use crate::{id_json, rfc3339};
 pub struct Input<'a> {
     /// Id of the dependency.
     pub id: &'a str,
-    /// Its outputs as JSON text.
-    pub outputs: &'a str,
+    /// Its outputs, or where they stand.
+    pub handed: Handed<'a>,
 }
 
 /// An `ObjectReady` to write. All texts ending in `_json` are JSON already and are copied as they are.
@@ -85,8 +86,13 @@ impl Ready<'_> {
             }
             text(r#"{"id":"#);
             text(&id_json(input.id).to_string());
-            text(r#","outputs":"#);
-            text(input.outputs);
+            match input.handed {
+                Handed::Text(outputs) => {
+                    text(r#","outputs":"#);
+                    text(outputs);
+                }
+                Handed::Offset(offset) => text(&format!(r#","events_offset":{offset}"#)),
+            }
             text("}");
         }
         text("]}");

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use orch_core::engine::{OperatorReason, RunEnd};
+use orch_core::engine::{Handed, OperatorReason, RunEnd};
 use orch_wire::{
     Answer, AnswerKind, ControlRecord, EventsRecord, Input, Ready, ReadyView, RunGate, RunRecord,
     RunRecordKind, decode_event, parse_rfc3339,
@@ -83,7 +83,7 @@ fn ready_is_written_and_read() {
         processor_json: None,
     };
     let inputs = [("1005", r#"{"rows":200}"#), ("1006", r#"{"rows":41,"path":"raw/tasks"}"#)];
-    let inputs = inputs.iter().map(|(id, outputs)| Input { id, outputs });
+    let inputs = inputs.iter().map(|(id, outputs)| Input { id, handed: Handed::Text(outputs) });
     let written = ready.encode(inputs, golden.time());
     golden.assert_same(&written);
     golden.assert_headers(&ready.headers("orchestrator.default.medallion.events", golden.time()));
@@ -111,8 +111,36 @@ fn ready_of_a_named_object_has_text_as_id() {
         processor_json: Some(&processor),
     };
     let inputs = [("orders", r#"{"rows":12}"#), ("0042", "{}")];
-    golden
-        .assert_same(&ready.encode(inputs.iter().map(|(id, outputs)| Input { id, outputs }), golden.time()));
+    golden.assert_same(&ready.encode(
+        inputs.iter().map(|(id, outputs)| Input { id, handed: Handed::Text(outputs) }),
+        golden.time(),
+    ));
+}
+
+#[test]
+fn inputs_that_are_too_much_for_one_record_name_their_place() {
+    let golden = Golden::read("ready_distant.json");
+    let ready = Ready {
+        object: "3000",
+        meta_json: r#"{"IdObjet":3000}"#,
+        run: RUN,
+        run_uid: UID,
+        stage: "application",
+        attempt: 1,
+        epoch: 3,
+        run_timeout_ms: None,
+        heartbeat_ms: 30_000,
+        params_json: None,
+        processor_json: None,
+    };
+    let inputs = [
+        ("2005", Handed::Offset(1_204_411)),
+        ("orders", Handed::Offset(0)),
+        ("2006", Handed::Text(r#"{"rows":41}"#)),
+    ];
+    let written = ready.encode(inputs.into_iter().map(|(id, handed)| Input { id, handed }), golden.time());
+    golden.assert_same(&written);
+    golden.assert_headers(&ready.headers("orchestrator.default.medallion.events", golden.time()));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::heartbeat::{Due, Pulse};
+use crate::inputs::InputReader;
 use crate::outbox::{Outcome, Place};
 use crate::{Processor, Progress, Work, WorkFailure};
 
@@ -155,14 +156,24 @@ impl Drop for Report {
     }
 }
 
-/// Does the work of one attempt; a panic becomes its failure.
+/// Does the work of one attempt; a panic becomes its failure. Where `inputs` are given some have to be read first.
 pub(crate) async fn attempt(
     processor: Arc<dyn Processor>,
+    inputs: Option<InputReader>,
     work: Work,
     progress: Progress,
     mut report: Report,
 ) {
-    report.outcome = Some(guarded(processor.process(&work, &progress)).await);
+    report.outcome = Some(match inputs {
+        None => guarded(processor.process(&work, &progress)).await,
+        Some(inputs) => {
+            guarded(async {
+                let complete = inputs.complete(work).await?;
+                processor.process(&complete.work, &progress).await
+            })
+            .await
+        }
+    });
 }
 
 /// [`Processor::process_now`]; a panic becomes the failure.

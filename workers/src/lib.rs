@@ -36,6 +36,7 @@ mod heartbeat;
 #[cfg(feature = "http")]
 mod http;
 mod in_flight;
+mod inputs;
 mod membership;
 mod outbox;
 mod processor;

@@ -153,6 +153,20 @@ impl Work {
         serde_json::from_str(self.meta())
     }
 
+    /// Whether inputs may stand elsewhere: a glance, since most records have none that do.
+    pub(crate) fn may_have_distant_inputs(&self) -> bool {
+        self.inputs().contains("\"events_offset\"")
+    }
+
+    /// The same work, as if its record had held these inputs.
+    pub(crate) fn with_inputs(self, json: &str) -> Self {
+        let Some(old) = &self.inputs else { return self };
+        let from = old.as_ptr() as usize - self.record.as_ptr() as usize;
+        let parts = [&self.record[..from], json.as_bytes(), &self.record[from + old.len()..]];
+        let record = Bytes::from(parts.concat());
+        Self { inputs: Some(record.slice(from..from + json.len())), record, ..self }
+    }
+
     /// The outputs of the dependency `id`, read into a type; `None` when there is no such dependency.
     pub fn input<'a, T: Deserialize<'a>>(&'a self, id: &str) -> Result<Option<T>, serde_json::Error> {
         #[derive(Deserialize)]
@@ -217,7 +231,8 @@ fn object_id(key: &[u8], id_objet: &Value) -> Result<ObjectId, MalformedReady> {
     }
 }
 
-fn is_id(json: &Value, id: &str) -> bool {
+/// Whether JSON names this id: a number for canonical decimals, else text.
+pub(crate) fn is_id(json: &Value, id: &str) -> bool {
     match json {
         Value::String(text) => text == id,
         Value::Number(number) => number.as_u64().is_some_and(|number| canonical_number(id) == Some(number)),

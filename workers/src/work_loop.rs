@@ -21,6 +21,7 @@ use crate::gate::{Gate, Verdict};
 use crate::health::Health;
 use crate::heartbeat::{Due, Pulse};
 use crate::in_flight::{Ended, InFlight, Report, Running, attempt, attempt_now};
+use crate::inputs::InputReader;
 use crate::membership::{Leaving, Membership};
 use crate::outbox::{Counters, Done, Outbox, Outcome, Place};
 use crate::{Processors, Progress, Settings, Work, WorkFailure};
@@ -70,6 +71,7 @@ pub(crate) struct WorkLoop {
     bus: Arc<dyn Bus>,
     settings: Settings,
     processors: Processors,
+    inputs: InputReader,
     outside: Outside,
     channels: Channels,
     outbox: Outbox,
@@ -103,10 +105,12 @@ impl WorkLoop {
     ) -> Self {
         channels.control.ask();
         let slots = Arc::new(Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
+        let inputs = InputReader::new(bus.clone(), &settings.events_topic);
         Self {
             bus,
             settings,
             processors,
+            inputs,
             outside,
             channels,
             outbox,
@@ -343,14 +347,17 @@ impl WorkLoop {
                 return self.outbox.answer(at_once(work, Err(failure)), place, Vec::new());
             }
         };
-        if let Some(outcome) = attempt_now(&**processor, &work) {
+        let inputs = work.may_have_distant_inputs().then(|| self.inputs.clone());
+        if inputs.is_none()
+            && let Some(outcome) = attempt_now(&**processor, &work)
+        {
             return self.outbox.answer(at_once(work, outcome), place, Vec::new());
         }
         let id = self.in_flight.next_id();
         let progress = Progress::default();
         let report = Report::new(id, self.ended.0.clone(), slot);
-        let task =
-            tokio::spawn(attempt(processor.clone(), work.clone(), progress.clone(), report)).abort_handle();
+        let attempt = attempt(processor.clone(), inputs, work.clone(), progress.clone(), report);
+        let task = tokio::spawn(attempt).abort_handle();
         let began = Instant::now();
         let pulse = Pulse::new(began, work.heartbeat(), work.run_timeout());
         let (more_places, is_handed_over) = (Vec::new(), false);

@@ -5,6 +5,8 @@ use crate::id::{Attempt, Epoch, Millis, ObjectIx};
 /// One record of the events topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
+    /// Where it stands in the topic.
+    pub offset: i64,
     /// Append time, set by the broker.
     pub time: Millis,
     /// What happened.

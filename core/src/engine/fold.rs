@@ -89,7 +89,8 @@ impl RunState {
                 self.saw(*object, worker, time);
                 self.worked(*object, *elapsed, time);
                 if let Some(outputs) = outputs {
-                    self.outputs.insert(*object, outputs.clone());
+                    let place = (record.offset, self.open_dependants(*object));
+                    self.outputs.insert(self.cells.len(), *object, place, outputs);
                 }
                 self.end(*object, Phase::Loaded, changes);
                 self.release_dependants(*object, time, changes);
@@ -243,8 +244,8 @@ impl RunState {
                 format!("{worker} showed no sign for {}", after(Some(timeouts.heartbeat_ms)))
             }
             OperatorReason::RecordTooLarge => {
-                "its ready record would be larger than 512 KiB: make `meta`, `params` or the outputs of its \
-                 dependencies smaller"
+                "its ready record would be larger than 512 KiB: make `meta` or `params` smaller, or have it depend on \
+                 fewer objects that hand something on"
                     .to_owned()
             }
         }
@@ -320,6 +321,11 @@ impl RunState {
         let cell = &mut self.cells[ix.usize()];
         self.counts.shift(cell.phase, phase);
         cell.phase = phase;
+        if phase.is_terminal() && !self.outputs.is_empty() {
+            // It needs its inputs no more.
+            let Self { plan, outputs, .. } = self;
+            plan.graph.dependencies(ix).iter().for_each(|parent| outputs.release(*parent));
+        }
     }
 
     fn release_dependants(&mut self, ix: ObjectIx, time: Millis, changes: &mut Changes) {

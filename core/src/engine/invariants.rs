@@ -12,6 +12,7 @@ use crate::spec::FailurePolicy;
 pub fn invariants(state: &RunState, dispatch: &Dispatch, windows: &[Window]) -> Result<(), String> {
     counts_equal_a_recount(state)?;
     run_is_consistent(state)?;
+    holds(state.outputs.is_counted_right(), "the texts of outputs are miscounted")?;
     for ix in state.plan().indices() {
         let id = &state.plan().object(ix).id;
         object_is_consistent(state, ix).map_err(|fault| format!("{id}: {fault}"))?;
@@ -70,6 +71,7 @@ fn object_is_consistent(state: &RunState, ix: ObjectIx) -> Result<(), String> {
     let missing =
         dependencies.iter().filter(|dependency| state.cell(**dependency).phase != Phase::Loaded).count();
     holds(cell.waiting_for as usize == missing, "its count of missing dependencies is wrong")?;
+    outputs_are_kept_while_needed(state, ix, cell)?;
     attempts_are_consistent(state, ix, cell)?;
     match cell.phase {
         Phase::Pending => {
@@ -89,6 +91,15 @@ fn object_is_consistent(state: &RunState, ix: ObjectIx) -> Result<(), String> {
         Phase::Pruned => holds(!state.plan().is_needed(ix), "it is pruned and a target needs it"),
         Phase::Cancelled => Ok(()),
     }
+}
+
+fn outputs_are_kept_while_needed(state: &RunState, ix: ObjectIx, cell: &Cell) -> Result<(), String> {
+    let Some(place) = state.outputs.place(ix) else {
+        return holds(state.outputs.text(ix).is_none(), "it handed nothing on, and a text of it is held");
+    };
+    holds(cell.phase == Phase::Loaded, "it handed something on before it was loaded")?;
+    holds(place.needed_by == state.open_dependants(ix), "its count of open dependants is wrong")?;
+    holds(place.needed_by > 0 || state.outputs.text(ix).is_none(), "it holds a text that nobody needs")
 }
 
 /// One dependency failed or is blocked itself: so there is a way up to a failure.

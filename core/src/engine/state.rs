@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::engine::outputs::{Handed, INLINE_BYTES, Outputs};
 use crate::engine::{Failure, RunEnd};
 use crate::id::{Attempt, Epoch, Millis, ObjectIx, RunUid};
 use crate::plan::RunPlan;
@@ -102,7 +103,7 @@ impl PhaseCounts {
 /// The fold of a run's records.
 #[derive(Debug, Clone)]
 pub struct RunState {
-    plan: Arc<RunPlan>,
+    pub(super) plan: Arc<RunPlan>,
     uid: RunUid,
     pub(super) cells: Vec<Cell>,
     pub(super) counts: PhaseCounts,
@@ -113,7 +114,7 @@ pub struct RunState {
     pub(super) plan_changed: bool,
     /// A failure under `FailFast` stops publishing.
     pub(super) stopping: bool,
-    pub(super) outputs: HashMap<ObjectIx, Box<str>>,
+    pub(super) outputs: Outputs,
     pub(super) failed_attempts: HashMap<ObjectIx, Vec<FailedAttempt>>,
     pub(super) worker_names: Vec<Box<str>>,
     pub(super) worker_index: HashMap<Box<str>, u32>,
@@ -173,7 +174,7 @@ impl RunState {
             ended: None,
             plan_changed: false,
             stopping: false,
-            outputs: HashMap::new(),
+            outputs: Outputs::default(),
             failed_attempts: HashMap::new(),
             worker_names: Vec::new(),
             worker_index: HashMap::new(),
@@ -230,9 +231,33 @@ impl RunState {
         self.stopping
     }
 
-    /// What an object handed on, as JSON text.
-    pub fn outputs(&self, ix: ObjectIx) -> Option<&str> {
-        self.outputs.get(&ix).map(|text| &**text)
+    /// What the dependencies of an object handed on: texts, and offsets of those that are not held or are too much
+    /// together.
+    pub fn inputs(&self, ix: ObjectIx) -> impl Iterator<Item = (ObjectIx, Handed<'_>)> {
+        let bytes = |parent: &ObjectIx| self.outputs.place(*parent).map_or(0, |place| place.bytes as usize);
+        let dependencies = if self.outputs.is_empty() { &[] } else { self.plan.graph.dependencies(ix) };
+        let inline = dependencies.iter().map(bytes).sum::<usize>() <= INLINE_BYTES;
+        dependencies.iter().filter_map(move |parent| {
+            let text = self.outputs.text(*parent).filter(|_| inline);
+            let handed = text.map(Handed::Text);
+            Some((*parent, handed.or_else(|| self.outputs_at(*parent).map(Handed::Offset))?))
+        })
+    }
+
+    /// Offset of the record that has the outputs of an object; `None` when it handed nothing on.
+    pub fn outputs_at(&self, ix: ObjectIx) -> Option<i64> {
+        self.outputs.place(ix).map(|place| place.offset)
+    }
+
+    /// Offset of the first record whose outputs an object that has not ended may still get.
+    pub fn first_outputs_needed(&self) -> Option<i64> {
+        self.outputs.first_needed()
+    }
+
+    /// How many dependants of an object have not ended.
+    pub(super) fn open_dependants(&self, ix: ObjectIx) -> u32 {
+        let open = |dependant: &&ObjectIx| !self.cell(**dependant).phase.is_terminal();
+        self.plan.graph.dependants(ix).iter().filter(open).count() as u32
     }
 
     /// The failed attempts of an object, oldest first.

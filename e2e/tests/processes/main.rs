@@ -11,6 +11,7 @@ mod command_trouble;
 mod deletion;
 mod external;
 mod garbage;
+mod inputs;
 mod kills;
 mod lost;
 mod others;

@@ -3,7 +3,7 @@
 use orch_core::engine::ObjectPhase;
 use orch_core::spec::{TimeoutsOverride, UndefinedPolicy};
 use orch_runner::RunSettings;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::operator::Operator;
 use super::plans;
@@ -123,23 +123,51 @@ async fn an_object_that_nobody_defined_is_asked_for_without_a_record() {
 }
 
 #[tokio::test]
-async fn an_object_whose_record_would_be_too_large_fails_and_blocks() {
-    // The plan has a limit for what an object brings itself; what its dependencies hand on comes on top of it.
-    let parents: Vec<String> = (0..12).map(|n| format!("p{n} -> a")).collect();
-    let plan = plans::with(&format!("{}, a -> b, x", parents.join(", ")), |spec| {
-        let a = spec.objects.iter_mut().find(|object| object.id == "a").unwrap();
-        a.meta = Some(format!("\"{}\"", "m".repeat(490_000)));
-    });
-    let world = World::new(&plan).await;
-    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+async fn inputs_that_are_too_much_beside_a_large_meta_go_by_offset() {
+    let (world, operator) = join_with_a_large_meta(12, 490_000).await;
     let mut worker = Worker::join(&world, "work").await;
     for _ in 0..13 {
         let job = worker.take().await;
         worker.end(&job, &Say::Outputs(format!("\"{}\"", "o".repeat(4_000))));
     }
+    let ready = worker.take().await;
+    let value: Value = serde_json::from_slice(&ready.message.value).unwrap();
+    let inputs = value["inputs"].as_array().unwrap();
+    assert_eq!((ready.object.as_str(), inputs.len()), ("a", 12));
+    let events = world.messages(&world.names.events()).await;
+    for input in inputs {
+        assert_eq!(input.get("outputs"), None);
+        let offset = input["events_offset"].as_u64().unwrap() as usize;
+        assert_eq!(events[offset].key, input["id"].as_str().unwrap(), "its record stands there");
+    }
+    worker.end(&ready, &Say::Loaded);
+    operator.until_count("r1", ObjectPhase::Queued, 1).await;
+}
+
+/// `a` needs so many parents and has a `meta` of so many bytes; `b` needs `a`, and `x` nothing.
+async fn join_with_a_large_meta(parents: usize, meta: usize) -> (World, Operator) {
+    let parents: Vec<String> = (0..parents).map(|n| format!("p{n} -> a")).collect();
+    let plan = plans::with(&format!("{}, a -> b, x", parents.join(", ")), |spec| {
+        let a = spec.objects.iter_mut().find(|object| object.id == "a").unwrap();
+        a.meta = Some(format!("\"{}\"", "m".repeat(meta)));
+    });
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    (world, operator)
+}
+
+#[tokio::test]
+async fn an_object_whose_record_would_be_too_large_fails_and_blocks() {
+    // The plan has a limit for what an object brings itself; where its inputs stand comes on top of it.
+    let (world, operator) = join_with_a_large_meta(1_000, 491_000).await;
+    let mut worker = Worker::join(&world, "work").await;
+    for _ in 0..1_001 {
+        let job = worker.take().await;
+        worker.end(&job, &Say::Outputs(format!("\"{}\"", "o".repeat(40))));
+    }
     let over = operator.until_over("r1").await;
     let phases = |phase| over.view.counts.of(phase);
-    assert_eq!([ObjectPhase::Loaded, ObjectPhase::Failed, ObjectPhase::Blocked].map(phases), [13, 1, 1]);
+    assert_eq!([ObjectPhase::Loaded, ObjectPhase::Failed, ObjectPhase::Blocked].map(phases), [1_001, 1, 1]);
     assert_eq!(&*over.view.failures[0].attempts[0].failure.reason, "RecordTooLarge");
     assert!(world.ready().await.iter().all(|line| line.key != "a"));
 }

@@ -4,6 +4,7 @@
 //! - `spy`: a bus that holds acknowledgements back and fails when told to
 //! - `flow`: ready records in, answers out; gate, malformed records, overrides, panics
 //! - `order`: answer before finish, what is sent again, duplicates, concurrency
+//! - `inputs`: inputs that a ready record only names
 //! - `time`: heartbeats, run timeout, draining, on a paused clock where nothing real is waited for
 //! - `exec`, `http`: the processors by themselves
 
@@ -14,6 +15,7 @@ mod exec;
 mod flow;
 #[cfg(feature = "http")]
 mod http;
+mod inputs;
 mod order;
 mod spy;
 mod support;

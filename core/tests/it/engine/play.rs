@@ -34,6 +34,12 @@ pub struct Ready {
 }
 
 impl Topics {
+    /// Appends a record: its offset is its place.
+    pub fn append(&mut self, time: Millis, event: Event) {
+        let offset = self.events.len() as i64;
+        self.events.push(Record { offset, time, event });
+    }
+
     /// What a new leader finds in the ready topics.
     pub fn published(&self) -> Vec<(ObjectIx, Publication)> {
         self.ready.iter().map(|ready| (ready.object, ready.publication)).collect()
@@ -81,7 +87,7 @@ impl Leader {
         let mut leader = Self::first(self.state.plan(), self.window);
         leader.orders = self.orders;
         leader.epoch = self.epoch + 1;
-        topics.events.push(Record { time: now, event: Event::LeaderStarted { epoch: leader.epoch } });
+        topics.append(now, Event::LeaderStarted { epoch: leader.epoch });
         let mut changes = Changes::default();
         for record in &topics.events {
             if let Err(refused) = leader.state.fold(record, &mut changes) {
@@ -116,7 +122,7 @@ impl Leader {
     }
 
     /// Decides, publishes, and appends to `appended`. Answers when to decide again.
-    pub fn act(&mut self, topics: &mut Topics, appended: &mut Vec<Record>, now: Millis) -> Option<Millis> {
+    pub fn act(&mut self, topics: &mut Topics, appended: &mut Vec<Event>, now: Millis) -> Option<Millis> {
         let allowance: Vec<u32> = self.windows.iter().map(Window::room).collect();
         let effects =
             decide(&self.state, &mut self.dispatch, now, &self.orders, (&mut self.windows, &allowance));
@@ -137,7 +143,7 @@ impl Leader {
             topics.ready.push(Ready { object: publish.object, publication, after: topics.events.len() });
         }
         for append in effects.append {
-            appended.push(Record { time: now, event: self.event(append) });
+            appended.push(self.event(append));
         }
         self.assert_invariants();
         effects.wake_at
@@ -174,7 +180,7 @@ pub struct Play {
     pub leader: Leader,
     pub now: Millis,
     /// The leader's records while they are on their way; `None`: they arrive at once.
-    pub held: Option<Vec<Record>>,
+    pub held: Option<Vec<Event>>,
     pub wake_at: Option<Millis>,
 }
 
@@ -206,7 +212,7 @@ impl Play {
 
     /// Adds a record to the events topic.
     pub fn append(&mut self, event: Event) {
-        self.topics.events.push(Record { time: self.now, event });
+        self.topics.append(self.now, event);
     }
 
     /// Reads everything and acts until there is nothing more to do now.
@@ -218,7 +224,7 @@ impl Play {
             match &mut self.held {
                 Some(held) => held.append(&mut appended),
                 None if appended.is_empty() => return,
-                None => self.topics.events.append(&mut appended),
+                None => appended.into_iter().for_each(|event| self.topics.append(self.now, event)),
             }
             if self.held.is_some() {
                 return;

@@ -1,5 +1,6 @@
 //! The life cycle of an object: what each answer does, and which records change nothing.
 
+use orch_core::engine::{Event, Handed};
 use orch_core::spec::{Targets, UndefinedPolicy};
 
 use super::play::{Play, check, check_refused};
@@ -118,8 +119,35 @@ fn every_failed_attempt_is_kept_with_its_worker_and_text() {
 
 #[test]
 fn outputs_are_those_of_the_attempt_that_loaded() {
-    let play = Play::new("a", |_| {}).run("error a, wait 1s, load a");
-    assert_eq!(play.leader.state.outputs(play.plan.find("a").unwrap()), Some(r#"{"rows":1}"#));
+    let play = Play::new("a -> b", |_| {}).run("error a, wait 1s, load a");
+    let inputs: Vec<_> =
+        play.leader.state.inputs(play.plan.find("b").unwrap()).map(|(_, handed)| handed).collect();
+    assert_eq!(inputs, [Handed::Text(r#"{"rows":1}"#)]);
+}
+
+#[test]
+fn inputs_above_256_kib_in_sum_go_by_offset() {
+    for (parents, by_text) in [(64, true), (65, false)] {
+        let graph: Vec<String> = (0..parents).map(|n| format!("p{n} -> join")).collect();
+        let mut play = Play::new(&graph.join(", "), |_| {});
+        for n in 0..parents {
+            let object = play.plan.find(&format!("p{n}")).unwrap();
+            let outputs = Some("x".repeat(4_096).into());
+            play.append(Event::Loaded { object, attempt: 1, worker: "w".into(), elapsed: None, outputs });
+        }
+        play.settle();
+        let join = play.plan.find("join").unwrap();
+        let handed: Vec<_> = play.leader.state.inputs(join).map(|(_, handed)| handed).collect();
+        assert_eq!(handed.len(), parents);
+        if by_text {
+            assert!(handed.iter().all(|handed| matches!(handed, Handed::Text(text) if text.len() == 4_096)));
+        } else {
+            // `RunStarted` is the first record.
+            assert!((1..=65).map(Handed::Offset).eq(handed));
+        }
+        let before = (play.leader.state.first_outputs_needed(), play.run("load join").leader);
+        assert_eq!((before.0, before.1.state.first_outputs_needed()), (Some(1), None));
+    }
 }
 
 #[test]

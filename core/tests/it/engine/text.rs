@@ -1,7 +1,7 @@
 //! Graphs and scripts as texts.
 
 use orch_core::duration;
-use orch_core::engine::{Event, Failure, OperatorReason, Record, RunEnd};
+use orch_core::engine::{Event, Failure, OperatorReason, RunEnd};
 use orch_core::id::{Attempt, Epoch, Millis, ObjectIx};
 use orch_core::spec::{
     ObjectSpec, RetryPolicy, RunSpec, Source, SourceForm, StageSpec, Timeouts, WorkerPolicy,
@@ -122,7 +122,9 @@ fn world(play: &mut Play, verb: &str, statement: &Statement<'_>) -> bool {
         "deliver" => {
             let held = play.held.take().unwrap();
             // The append time is the broker's.
-            play.topics.events.extend(held.into_iter().map(|record| Record { time: play.now, ..record }));
+            for event in held {
+                play.topics.append(play.now, event);
+            }
         }
         "takeover" => play.take_over(),
         "unpublish" => play.unpublish(object()),
