@@ -8,7 +8,7 @@ _ := $(shell echo '$(CURDIR)' | cmp -s - '$(CARGO_TARGET_DIR)/checkout' || { mkd
 	rm -rf '$(CARGO_TARGET_DIR)'/*/.fingerprint/orch-*; echo '$(CURDIR)' > '$(CARGO_TARGET_DIR)/checkout'; })
 
 .PHONY: help demo test generate fmt lint unit examples charts dockerfile it it-kafka it-api e2e e2e-processes e2e-cluster \
-	speed cluster-up cluster-down clean-down clean-cache
+	speed bench-peers cluster-up cluster-down clean-down clean-cache
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -60,6 +60,9 @@ e2e-cluster: ## The charts and pods in a cluster of its own, which is gone after
 speed: ## Objects/s through operator and worker, beside a level replay; release builds; GRAPHS=FOLDER of edge lists
 	@scripts/speed.sh
 
+bench-peers: ## Ray, Dask, Celery, Prefect and Airflow on the same graphs beside ours; GRAPHS=FOLDER of edge lists
+	@scripts/bench-peers.sh
+
 cluster-up: ## A cluster and Kafka on this machine: kind where an engine answers, else a real node (root, Debian)
 	@local/up.sh
 
@@ -69,5 +72,5 @@ cluster-down: ## Take it away again, and leave nothing
 clean-down: ## Prove that nothing is left behind by cluster-down, also when every daemon was killed; no cluster may be up
 	@local/tests/clean_down.sh
 
-clean-cache: ## Delete what is slow to make: Rust and Go builds, Kafka's jars, images
-	rm -rf $(foreach part,target node kafka rootfs images kube-schemas failed,"$(CACHE)/$(part)")
+clean-cache: ## Delete what is slow to make: Rust and Go builds, Kafka's jars, images, the peers of bench-peers
+	rm -rf $(foreach part,target node kafka peers rootfs images kube-schemas failed,"$(CACHE)/$(part)")

@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# Other engines on the same graphs beside ours, interleaved; bench/peers/README.md says what is measured and how.
+#   GRAPHS=DIR     edge lists NAME.tsv.gz in place of the generated graphs      WORKERS=2   of each peer
+#   ROUNDS=5       how often at most; an engine that is slow has fewer          OUT=DIR     for peers.json
+#   ENGINES='ours ray dask celery prefect airflow'                              WARM=45     seconds of work for ours, once
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+export KAFKA_JVM='' # a broker as people have it
+PEERS=$ROOT/bench/peers HOUSE=$CACHE/peers
+ENGINES=${ENGINES:-ours ray dask celery prefect airflow}
+ROUNDS=${ROUNDS:-5} WORKERS=${WORKERS:-2} WARM=${WARM:-45} OUT=${OUT:-$TARGET/bench}
+CHILD='' FAILED=''
+. "$ROOT/scripts/servers.sh"
+trap end EXIT
+WORK=$SERVERS/peers ROWS=$SERVERS/peers/rows.jsonl
+
+# A child has processes and folders of its own, which it takes away when it is told to end.
+end() {
+    local status=$?
+    if [ -n "$CHILD" ]; then
+        kill -TERM "$CHILD" 2> /dev/null || true
+        wait "$CHILD" 2> /dev/null || true
+    fi
+    set +e
+    (exit "$status") # what stop_servers asks for
+    stop_servers
+}
+
+# aside COMMAND...: waits for it, and can be interrupted meanwhile
+aside() {
+    local status=0
+    "$@" &
+    CHILD=$!
+    wait "$CHILD" || status=$?
+    CHILD=''
+    return "$status"
+}
+
+# rounds_of ENGINE: fewer for those that take minutes for one
+rounds_of() {
+    case $1 in
+    prefect) least "$ROUNDS" 3 ;;
+    airflow) least "$ROUNDS" 2 ;;
+    *) echo "$ROUNDS" ;;
+    esac
+}
+least() { if [ "$1" -lt "$2" ]; then echo "$1"; else echo "$2"; fi; }
+
+wanted() { case " $ENGINES " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+# house_of ENGINE: its virtual environment, one for one set of versions
+house_of() { echo "$HOUSE/$1-$({ python3 --version && cat "$PEERS/requirements/$1.txt"; } | sha256 | cut -c1-12)"; }
+
+# install ENGINE: once; what an older list asked for goes
+install() {
+    local house
+    house=$(house_of "$1")
+    [ ! -e "$house/complete" ] || return 0
+    say "installing $1"
+    rm -rf "$HOUSE/$1-"*
+    if python3 -m venv "$house" &&
+        "$house/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$PEERS/requirements/$1.txt"; then
+        touch "$house/complete"
+    else
+        rm -rf "$house"
+        echo "{\"engine\": \"$1\", \"skipped\": \"its packages could not be installed\"}" >> "$ROWS"
+    fi
+}
+
+# Celery's Redis: the one that is there; else Debian's package, unpacked into the cache, for which nobody must be root.
+redis() {
+    local house=$HOUSE/redis libraries
+    if command -v redis-server > /dev/null || ! command -v apt-get dpkg-deb > /dev/null; then return; fi
+    if [ ! -x "$house/bin/redis-server" ]; then
+        say "unpacking redis-server"
+        rm -rf "$house"
+        mkdir -p "$house/packages" "$house/bin"
+        (
+            cd "$house/packages"
+            apt-get download -qq redis-server redis-tools libatomic1 libjemalloc2 liblzf1 lua-bitop lua-cjson liblua5.1-0 2> /dev/null
+            for package in *.deb; do dpkg-deb -x "$package" "$house"; done
+        ) || return 0 # its row says that it is missing
+        rm -rf "$house/packages"
+        libraries=$(dirname "$(find "$house" -name 'libjemalloc.so*' -print -quit)")
+        printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$libraries" "$house/usr/bin/redis-server" > "$house/bin/redis-server"
+        chmod +x "$house/bin/redis-server"
+    fi
+    PATH=$PATH:$house/bin
+}
+
+# One round of ours: all rows of `make bench`, of which the report takes `operator`. The broker stays, and so does its warmth.
+ours() {
+    local out=$WORK/ours
+    aside "$TARGET/release/orch-bench" --graphs "$GRAPHS" --rounds 1 --warm "$WARM" --out "$out" --kafka "$ORCH_TEST_KAFKA" \
+        --kafka-dir "$SERVERS/kafka" --api-dir "$SERVERS/api" > "$WORK/ours.log" 2>&1 &&
+        python3 "$PEERS/report.py" ours "$out/bench.json" >> "$ROWS"
+    local status=$?
+    WARM=2
+    return "$status"
+}
+
+# turn ENGINE: starts it, one round of each graph, ends it
+turn() {
+    say "round $ROUND of $(rounds_of "$1"): $1"
+    if [ "$1" = ours ]; then
+        ours
+    elif [ -e "$(house_of "$1")/complete" ]; then
+        aside "$(house_of "$1")/bin/python" "$PEERS/run_$1.py" --workers "$WORKERS" "${FILES[@]}" >> "$ROWS" 2> "$WORK/$1.log"
+    fi
+}
+
+mkdir -p "$WORK" "$HOUSE" "$OUT"
+if [ -z "${GRAPHS:-}" ]; then
+    GRAPHS=$WORK/graphs
+    python3 "$PEERS/graph.py" "$GRAPHS"
+fi
+FILES=("$GRAPHS"/*.tsv.gz)
+[ -f "${FILES[0]}" ] || die "$GRAPHS has no file NAME.tsv.gz"
+for engine in $ENGINES; do [ "$engine" = ours ] || install "$engine"; done
+if wanted celery; then redis; fi
+if wanted ours; then
+    cargo build --release --locked --workspace --bins
+    export ORCH_BIN_DIR=$TARGET/release
+    start_servers api kafka
+fi
+
+for ((ROUND = 1; ROUND <= ROUNDS; ROUND++)); do
+    for engine in $ENGINES; do
+        if [ "$ROUND" -gt "$(rounds_of "$engine")" ]; then continue; fi
+        turn "$engine" || {
+            FAILED="$FAILED $engine"
+            tail -n 20 "$WORK/$engine.log" >&2
+        }
+    done
+done
+python3 "$PEERS/report.py" table "$ROWS" "$OUT/peers.json" "$(git describe --always --dirty 2> /dev/null || echo unknown)"
+[ -z "$FAILED" ] || die "these failed, in a round each:$FAILED"
