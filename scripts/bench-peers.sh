@@ -88,7 +88,7 @@ redis() {
     PATH=$PATH:$house/bin
 }
 
-# One round of ours: all rows of `make bench`, of which the report takes `operator`. The broker stays, and so does its warmth.
+# One round of ours: all rows of `orch-bench`, of which the report takes `operator`. The broker stays, and so does its warmth.
 ours() {
     local out=$WORK/ours
     aside "$TARGET/release/orch-bench" --graphs "$GRAPHS" --rounds 1 --warm "$WARM" --out "$out" --kafka "$ORCH_TEST_KAFKA" \

@@ -1,6 +1,6 @@
 """From the lines of the single rounds to a table and a file.
 
-`report.py ours BENCH_JSON` prints our own rounds as lines like those of the peers, from what `make bench` wrote.
+`report.py ours BENCH_JSON` prints our own rounds as lines like those of the peers, from what `orch-bench` wrote.
 `report.py table LINES OUT REVISION` prints the table, and writes everything as JSON.
 """
 
@@ -18,7 +18,7 @@ OURS = "ours"
 OUR_DURABLE = (
     "every record: what told a task to start and what it answered are in Kafka's log, acknowledged (acks=all, one broker)"
 )
-OUR_SETTINGS = "`make bench`, row operator: PipelineRun applied to the end in its status; one warm worker with 1,024 slots"
+OUR_SETTINGS = "`orch-bench`, row operator: PipelineRun applied to the end in its status; one warm worker with 1,024 slots"
 # What a summary keeps of the rounds: the median, and how far they spread.
 MEASURES = (
     "tasks_per_second",
@@ -55,7 +55,7 @@ def our_rows(bench: dict) -> list[Row]:
                 "tasks_per_second": rate,
                 "cpu_seconds": sum(row["cpu_s"].values()),
                 "peak_memory_mb": sum(row["peak_mb"].values()),
-                # Of a run as a whole: a step's own times stand in what `make bench` writes.
+                # Of a run as a whole: a step's own times stand in what `orch-bench` writes.
                 **({"step_p50_ms": seconds / graph["objects"] * 1e3} if graph["objects"] == graph["levels"] else {}),
             }
         )
