@@ -8,7 +8,7 @@ _ := $(shell echo '$(CURDIR)' | cmp -s - '$(CARGO_TARGET_DIR)/checkout' || { mkd
 	rm -rf '$(CARGO_TARGET_DIR)'/*/.fingerprint/orch-*; echo '$(CURDIR)' > '$(CARGO_TARGET_DIR)/checkout'; })
 
 .PHONY: help demo test generate fmt lint unit examples charts dockerfile it it-kafka it-api e2e e2e-processes e2e-cluster \
-	speed bench-peers cluster-up cluster-down clean-down clean-cache
+	bench bench-peers speed cluster-up cluster-down clean-down clean-cache
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -56,6 +56,9 @@ e2e-processes: ## Operator, workers, broker and API server as processes of this 
 
 e2e-cluster: ## The charts and pods in a cluster of its own, which is gone afterwards
 	@scripts/e2e.sh cluster
+
+bench: ## How fast runs are, beside a level replay on the same broker; GRAPHS=DIR, ROUNDS, OUT, QUICK=1: bench/README.md
+	@scripts/bench.sh
 
 speed: ## Objects/s through operator and worker, beside a level replay; release builds; GRAPHS=FOLDER of edge lists
 	@scripts/speed.sh

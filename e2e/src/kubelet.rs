@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
@@ -90,15 +90,27 @@ impl Kubelet {
         workers.values().flatten().find(|worker| worker.life == life).unwrap().process.ask_to_end();
     }
 
+    /// The processes of the workers that run.
+    pub fn ids(&self) -> Vec<u32> {
+        self.workers.lock().unwrap().values().flatten().map(|worker| worker.process.id()).collect()
+    }
+
     /// The logs of the workers that run.
     pub fn logs(&self) -> Vec<PathBuf> {
         self.workers.lock().unwrap().values().flatten().map(|worker| worker.log.clone()).collect()
     }
 
-    /// Ends everything.
+    /// Ends everything, as dropping it does.
     pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Kubelet {
+    fn drop(&mut self) {
         self.task.abort();
-        self.workers.lock().unwrap().clear();
+        // A test that panicked while it held them has said so.
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

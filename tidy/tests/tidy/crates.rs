@@ -8,7 +8,7 @@ use orch_tidy::{File, Finding, Package, Source, Tree, line_of, words};
 use crate::{all_packages, check, line_with, plain};
 
 /// Which crates of ours a crate may use. The arrows of ARCHITECTURE.md; nothing else is one.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("orch-core", &[]),
     ("orch-wire", &["orch-core"]),
     ("orch-crds", &["orch-core"]),
@@ -19,6 +19,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("orch-cli", &["orch-core", "orch-wire", "orch-bus", "orch-runner", "orch-crds", "orch-workers"]),
     ("orch-tidy", &[]),
     ("orch-e2e", &["orch-core", "orch-wire", "orch-bus", "orch-runner", "orch-crds", "orch-workers"]),
+    ("orch-bench", &["orch-core", "orch-wire", "orch-bus", "orch-runner", "orch-crds", "orch-e2e"]),
 ];
 
 /// Crates of others that a crate must not use, because it would do what another folder is for.
