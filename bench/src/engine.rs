@@ -9,7 +9,9 @@ use orch_bus::Bus;
 use orch_core::engine::Orders;
 use orch_core::id::{RunUid, StageName};
 use orch_e2e::process::{Process, program};
-use orch_runner::{Clock, Outlets, PipelineHandle, PipelineSettings, RunSettings, Stats, topics};
+use orch_runner::{
+    Clock, Outlets, PipelineHandle, PipelineSettings, RunSettings, SnapshotRule, Stats, topics,
+};
 use orch_wire::{TopicNames, TopicPrefix};
 
 use crate::log::{Times, Topics};
@@ -63,6 +65,7 @@ impl Engine {
             window: WINDOW,
             leader: "bench".to_owned(),
             known_epoch: 0,
+            snapshots: SnapshotRule::default(),
             clock: Clock::default(),
         };
         let outlets = Outlets { stats: Arc::new(Stats::default()), notices: tokio::sync::mpsc::channel(1).0 };

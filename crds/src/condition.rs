@@ -79,6 +79,8 @@ pub mod topics_ready {
     pub const TOPIC_NOT_FOUND: &str = "TopicNotFound";
     /// False: a topic has other settings than it should; the message names topic and setting.
     pub const TOPIC_MISMATCH: &str = "TopicMismatch";
+    /// False: records of the events topic that the run needs are gone, or not what they should be.
+    pub const LOG_DAMAGED: &str = "LogDamaged";
     /// False: the broker refuses to create a topic.
     pub const TOPIC_REFUSED: &str = "TopicRefused";
     /// False, of a Pipeline: another operator has taken its topics over.

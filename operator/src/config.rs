@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use orch_runner::SnapshotRule;
 use orch_wire::TopicPrefix;
 
 use crate::scope::Scope;
@@ -42,6 +43,9 @@ pub(crate) struct Config {
     /// Objects of a stage that may be published and not ended at the same time.
     #[arg(long, env = "ORCH_STAGE_WINDOW", default_value_t = 4096)]
     pub(crate) stage_window: u32,
+    /// The state of a run is written into its log after so many records, so that a recovery need not read all of them.
+    #[arg(long, env = "ORCH_SNAPSHOT_RECORDS", default_value_t = SnapshotRule::default().records)]
+    snapshot_records: u64,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "ORCH_LISTEN", default_value = "0.0.0.0:8080")]
     pub(crate) listen: SocketAddr,
@@ -101,6 +105,11 @@ impl Config {
     /// Image of worker pods; always there where it is needed.
     pub(crate) fn worker_image(&self) -> String {
         self.worker_image.clone().unwrap_or_default()
+    }
+
+    /// When the state of a run is written into its log.
+    pub(crate) fn snapshots(&self) -> SnapshotRule {
+        SnapshotRule { records: self.snapshot_records.max(1), ..SnapshotRule::default() }
     }
 
     /// Where to look.

@@ -184,6 +184,7 @@ fn drive(context: &Arc<Context>, set: &StageSet, known_epoch: Epoch, means: Mean
         outage: outage::follow(bus.clone(), describe),
         bus,
         window: config.stage_window,
+        snapshots: config.snapshots(),
         leader: config.identity(),
         known_epoch,
         outlets: Outlets { stats: context.metrics.stats().clone(), notices: notices(context.clone(), set) },

@@ -16,7 +16,9 @@ use orch_core::plan::{RunPlan, plan};
 use orch_core::spec::{
     ObjectSpec, RetryPolicy, RunSpec, Source, SourceForm, StageSpec, Timeouts, WorkerPolicy,
 };
-use orch_runner::{Clock, Outlets, PipelineHandle, PipelineSettings, RunSettings, Stats, now_ms};
+use orch_runner::{
+    Clock, Outlets, PipelineHandle, PipelineSettings, RunSettings, SnapshotRule, Stats, now_ms,
+};
 use orch_wire::{Answer, AnswerKind, ReadyView, TopicNames, TopicPrefix};
 
 const ROUNDS: usize = 5;
@@ -88,6 +90,7 @@ async fn run(plan: &Arc<RunPlan>) -> Duration {
         window: 4_096,
         leader: "speed".to_owned(),
         known_epoch: 0,
+        snapshots: SnapshotRule::NEVER,
         clock: Clock::default(),
     };
     let uid = RunUid::new("speed-uid");

@@ -16,6 +16,7 @@ use crate::handle::{Command, Demand, Exit, RunSettings, RunSnapshot};
 use crate::outbox::{Delivery, Outbox};
 use crate::run::Run;
 use crate::runs::Runs;
+use crate::snapshots::SnapshotRule;
 use crate::stages::Stages;
 use crate::stats::{Notice, Stats};
 use crate::term::Term;
@@ -63,6 +64,7 @@ pub(crate) struct Actor {
     pub(crate) demand_is_stale: bool,
     /// Whether anything about a run has changed since the last report.
     pub(crate) has_changed: bool,
+    pub(crate) snapshots: SnapshotRule,
     pub(crate) reports: Reports,
 }
 
@@ -198,7 +200,8 @@ impl Actor {
             self.arrivals.add(settings, slots, self.position);
         } else {
             let mut run = Run::new(settings, slots);
-            run.from = self.position;
+            run.begin_at(self.position);
+            run.is_read_back(0);
             self.insert(run);
         }
     }
@@ -269,6 +272,9 @@ impl Actor {
         Some(RunSnapshot {
             view: project(&run.state, &run.dispatch, detail),
             settled: is_told && self.outbox.is_settled(number),
+            start_offset: run.snapshots.start(),
+            needed_from: run.needed_from(),
+            problem: run.problem().map(str::to_owned),
         })
     }
 }

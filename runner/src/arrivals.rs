@@ -212,7 +212,10 @@ async fn read_back(source: &Source, arriving: &[Arriving]) -> Result<Recovered, 
     })
     .await?;
     let mut runs: Vec<Run> = readings.into_values().map(|reading| reading.run).collect();
+    // Asked when all was read: what goes meanwhile was not read in part.
+    let low = bus.bounds(events).await?.first().map_or(0, |bounds| bounds.low);
     for run in &mut runs {
+        run.is_read_back(low);
         run.from = end;
     }
     let started = runs.iter().any(|run| run.state.started_at().is_some());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use orch_bus::{BusError, Undelivered};
 use orch_core::engine::{Append, Effects, OperatorReason, decide};
 use orch_core::id::{Millis, ObjectIx, StageIx};
+use orch_wire::{Part, RunRecord, RunRecordKind};
 use tokio::time::Instant;
 
 use crate::actor::Actor;
@@ -54,6 +55,7 @@ impl Actor {
         let shares = self.stages.shares(self.runs.iter());
         for (number, share) in numbers.iter().zip(&shares) {
             self.decide(*number, share, now);
+            self.keep_state(*number, now);
         }
         self.give_out_leftovers(&numbers, now);
     }
@@ -72,13 +74,38 @@ impl Actor {
     }
 
     fn decide(&mut self, number: u32, allowance: &[u32], now: Millis) {
-        let Some(run) = self.runs.get_mut(number) else { return };
+        let Some(run) = self.runs.get_mut(number).filter(|run| run.problem().is_none()) else { return };
         let orders = run.effective_orders();
         let Run { dispatch, state, slots, .. } = run;
         let effects = with_slots(&mut self.stages.windows, slots, |windows| {
             decide(state, dispatch, now, &orders, (windows, allowance))
         });
         self.perform(number, &effects, now);
+    }
+
+    /// Writes the state of a run into its log when that is due: first the mark, and the state when that is read back.
+    fn keep_state(&mut self, number: u32, now: Millis) {
+        let (rule, epoch) = (self.snapshots, self.term.writes());
+        let Some(run) = self.runs.get_mut(number) else { return };
+        let mut own = Vec::new();
+        let mut write = |id: &str, part: Option<Part<'static>>| {
+            let kind = RunRecordKind::RunSnapshot { id: id.to_owned(), part };
+            let of = (run.name.clone(), run.state.uid().as_str().to_owned());
+            own.push(records::on_events(&RunRecord { run: Some(of), epoch, kind }, &self.events_topic, now));
+        };
+        if let Some((id, parts)) = run.snapshots.unwritten() {
+            for part in parts {
+                write(&id, Some(part));
+            }
+        }
+        if run.has_state_to_keep()
+            && let Some(id) = run.snapshots.ask(rule, epoch, now)
+        {
+            write(&id, None);
+        }
+        if !own.is_empty() {
+            self.outbox.write(Some(number), own);
+        }
     }
 
     fn perform(&mut self, number: u32, effects: &Effects, now: Millis) {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::actor::{Actor, Reports};
 use crate::busy::Hands;
 use crate::clock::Clock;
+use crate::snapshots::SnapshotRule;
 use crate::stats::{Notice, Stats};
 
 /// The topics of a Pipeline, and who leads.
@@ -30,6 +31,8 @@ pub struct PipelineSettings {
     pub leader: String,
     /// Highest term that is known from elsewhere (the status of its runs).
     pub known_epoch: Epoch,
+    /// When the state of a run is written into the log.
+    pub snapshots: SnapshotRule,
     /// Where it takes the time of day from.
     pub clock: Clock,
 }
@@ -76,7 +79,8 @@ pub struct RunSettings {
     /// What a person may change on the way.
     pub orders: Orders,
     /// Offset in the events topic before which nothing speaks of this run. It must be kept outside (in the status)
-    /// before the run is handed over: recovery folds from there.
+    /// before the run is handed over: recovery folds from there. Later it is that of the newest snapshot
+    /// ([`RunSnapshot::start_offset`]).
     pub start_offset: i64,
     /// Whether each ready record names its processor, also where that is the stage's: of a Pipeline, whose stage may
     /// have another by now.
@@ -90,6 +94,12 @@ pub struct RunSnapshot {
     pub view: RunView,
     /// Whether workers were told, and everything that the run wrote is acknowledged.
     pub settled: bool,
+    /// Offset at which a recovery may begin. The log may be truncated below it once it is kept outside.
+    pub start_offset: i64,
+    /// Offset of the first record that the run may still need: an object that has not ended gets outputs from it.
+    pub needed_from: i64,
+    /// Why the log cannot be read for this run: nothing is done for it, and the view says nothing.
+    pub problem: Option<String>,
 }
 
 /// Work of each stage, for scaling.

@@ -20,6 +20,7 @@ mod records;
 mod recovery;
 mod run;
 mod runs;
+mod snapshots;
 mod stages;
 mod stats;
 mod takeover;
@@ -31,5 +32,6 @@ pub use clock::{Clock, now_ms};
 pub use handle::{
     Demand, Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, StageDemand,
 };
+pub use snapshots::SnapshotRule;
 pub use stats::{Notice, Stats};
 pub use topics::topics;

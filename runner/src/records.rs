@@ -18,6 +18,7 @@ pub(crate) fn run_uid<'a>(record: &'a EventsRecord<'_>) -> &'a str {
         EventsRecord::Expired { run_uid, .. }
         | EventsRecord::RunStarted { run_uid, .. }
         | EventsRecord::RunCancelled { run_uid, .. } => run_uid,
+        EventsRecord::RunSnapshot(snapshot) => &snapshot.run_uid,
         EventsRecord::LeaderStarted { .. } => "",
     }
 }
@@ -34,6 +35,8 @@ pub(crate) fn event(state: &RunState, record: EventsRecord<'_>) -> Result<Event,
         }
         EventsRecord::LeaderStarted { epoch, .. } => Event::LeaderStarted { epoch },
         EventsRecord::RunCancelled { reason, epoch, .. } => Event::RunCancelled { reason, epoch },
+        // It changes nothing; whoever waits for it has taken it in before.
+        EventsRecord::RunSnapshot(_) => return Err(Refused::Duplicate),
     })
 }
 

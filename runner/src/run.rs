@@ -7,10 +7,11 @@ use orch_core::engine::{
     Changes, Dispatch, Event, Orders, Phase, Publication, Record, Refused, RunState, Window, is_over,
 };
 use orch_core::id::{Epoch, ObjectIx, RunUid, StageIx, StageName};
-use orch_wire::{EventsRecord, RunGate};
+use orch_wire::{EventsRecord, RunGate, Snapshot, decode_event};
 
 use crate::handle::RunSettings;
 use crate::records;
+use crate::snapshots::{Restored, Restoring, Snapshots};
 use crate::stats::Stats;
 
 /// What the workers were told of a run.
@@ -22,6 +23,18 @@ pub(crate) struct Gate {
     pub(crate) record: u64,
     /// Whether that is written.
     pub(crate) acknowledged: bool,
+}
+
+/// How the records of a run are read.
+enum Reading {
+    /// From where its recovery begins.
+    Back,
+    /// Behind the mark of a snapshot, until that is together.
+    Restoring(Box<Restoring>),
+    /// One after the other as they come.
+    Live,
+    /// Not at all: what is wrong.
+    Impossible(String),
 }
 
 /// One run.
@@ -37,6 +50,8 @@ pub(crate) struct Run {
     pub(crate) gate: Gate,
     /// Offset of the first record that this run has not taken in yet; those before are passed over.
     pub(crate) from: i64,
+    pub(crate) snapshots: Snapshots,
+    reading: Reading,
     /// Filled by folding, emptied by [`Run::absorb`].
     changes: Changes,
     /// Everything that is published or runs, and some of what was: see [`Run::mark_soon`].
@@ -57,10 +72,18 @@ impl Run {
             slots,
             gate: Gate::default(),
             from: settings.start_offset,
+            snapshots: Snapshots::new(settings.start_offset),
+            reading: Reading::Back,
             changes: Changes::default(),
             under_way: Vec::new(),
             end_is_told: false,
         }
+    }
+
+    /// Has it read from here on.
+    pub(crate) fn begin_at(&mut self, offset: i64) {
+        self.from = offset;
+        self.snapshots = Snapshots::new(offset);
     }
 
     pub(crate) fn uid(&self) -> &RunUid {
@@ -76,6 +99,17 @@ impl Run {
     ) -> Result<(), Refused> {
         if message.offset < self.from {
             return Ok(());
+        }
+        if let EventsRecord::RunSnapshot(snapshot) = &record {
+            return self.hear_snapshot(snapshot, message, stats);
+        }
+        match &mut self.reading {
+            Reading::Back | Reading::Live => self.snapshots.count(message.time),
+            Reading::Restoring(restoring) => {
+                restoring.hold(message, stats.is_some());
+                return Ok(());
+            }
+            Reading::Impossible(_) => return Ok(()),
         }
         let folded = records::event(&self.state, record).and_then(|event| {
             let record = Record { offset: message.offset, time: message.time, event };
@@ -93,12 +127,91 @@ impl Run {
 
     /// Takes in that another term began.
     pub(crate) fn fold_leader(&mut self, epoch: Epoch, message: &Message) {
-        if message.offset >= self.from {
+        if message.offset < self.from {
+            return;
+        }
+        if let Reading::Restoring(restoring) = &mut self.reading {
+            restoring.hold_leader(epoch, message);
+        } else {
             let event = Event::LeaderStarted { epoch };
             let record = Record { offset: message.offset, time: message.time, event };
             // Refused where this run has seen a later term: that is nobody's fault.
             let _ = self.state.fold(&record, &mut self.changes);
         }
+    }
+
+    /// Takes in a record about the run's own state. Such a one changes nothing, but for a recovery that begins with it.
+    fn hear_snapshot(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        message: &Message,
+        stats: Option<&Stats>,
+    ) -> Result<(), Refused> {
+        if matches!(self.reading, Reading::Back) && message.offset == self.from && snapshot.part.is_none() {
+            self.reading = Reading::Restoring(Box::new(Restoring::new(snapshot, message.offset)));
+            return Ok(());
+        }
+        let heard = match &mut self.reading {
+            Reading::Impossible(_) => Ok(()),
+            Reading::Back | Reading::Live => self.snapshots.hear(snapshot, message.offset, &self.state),
+            Reading::Restoring(restoring) => {
+                match restoring.take(snapshot, &self.state) {
+                    Restored::NotYet => {}
+                    Restored::Broken(problem) => self.reading = Reading::Impossible(problem),
+                    Restored::State(state, held) => self.restored(*state, &held, stats),
+                }
+                Ok(())
+            }
+        };
+        if let (Err(why), Some(stats)) = (&heard, stats) {
+            stats.refuse(*why);
+        }
+        heard
+    }
+
+    /// Goes on from a state, with the records that stand behind it.
+    fn restored(&mut self, state: RunState, held: &[(Message, bool)], stats: Option<&Stats>) {
+        self.state = state;
+        self.reading = Reading::Live;
+        for (message, is_counted) in held {
+            match decode_event(&message.key, &message.value) {
+                Ok(EventsRecord::LeaderStarted { epoch, .. }) => self.fold_leader(epoch, message),
+                // What changes nothing is counted, and no more.
+                Ok(record) => _ = self.fold(record, message, stats.filter(|_| *is_counted)),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// All that there was of its log was read back; the log begins at `low`.
+    pub(crate) fn is_read_back(&mut self, low: i64) {
+        let start = self.snapshots.start();
+        self.reading = match std::mem::replace(&mut self.reading, Reading::Live) {
+            Reading::Impossible(problem) => Reading::Impossible(problem),
+            _ if start < low => Reading::Impossible(format!(
+                "the log begins at offset {low}, and the records of the run at {start}"
+            )),
+            Reading::Restoring(restoring) => {
+                Reading::Impossible(restoring.problem("parts of it are missing"))
+            }
+            Reading::Back | Reading::Live => Reading::Live,
+        };
+    }
+
+    /// Why the log cannot be read for this run.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        if let Reading::Impossible(problem) = &self.reading { Some(problem) } else { None }
+    }
+
+    /// Whether there is a state worth keeping: the run goes on.
+    pub(crate) fn has_state_to_keep(&self) -> bool {
+        matches!(self.reading, Reading::Live) && self.state.started_at().is_some() && !self.is_over()
+    }
+
+    /// Offset of the first record that the run may still need.
+    pub(crate) fn needed_from(&self) -> i64 {
+        let start = self.snapshots.start();
+        self.state.first_outputs_needed().map_or(start, |first| first.min(start))
     }
 
     /// Hands what folding changed to the bookkeeping.

@@ -74,17 +74,21 @@ impl Actor {
             demand_due: Instant::now(),
             demand_is_stale: true,
             has_changed: true,
+            snapshots: settings.snapshots,
             reports,
         };
         for (settings, slots) in runs {
             let mut run = Run::new(settings, slots);
             // A topic that was made anew begins at 0 again.
-            run.from = run.from.min(end);
+            run.begin_at(run.from.min(end));
             if actor.runs.number(run.uid().as_str()).is_none() {
                 actor.runs.insert(run);
             }
         }
         actor.lead(end).await?;
+        // Asked when all was read: what goes meanwhile was not read in part.
+        let low = actor.bus.bounds(&actor.events_topic).await?.first().map_or(0, |bounds| bounds.low);
+        actor.runs.iter_mut().for_each(|run| run.is_read_back(low));
         let started = actor.runs.iter().any(|run| run.state.started_at().is_some());
         let mut found = if started { published(&*actor.bus, positions).await? } else { Published::new() };
         let now = actor.clock.now_ms();

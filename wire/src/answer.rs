@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::headers::{Headers, event_headers};
 use crate::run_record::OPERATOR_WORKER;
+use crate::snapshot::{self, Snapshot};
 use crate::{MAX_NESTING, MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES, id_json, rfc3339};
 
 /// What a worker says about one attempt.
@@ -108,6 +109,8 @@ pub enum EventsRecord<'a> {
         /// Term of the leader.
         epoch: Epoch,
     },
+    /// The state of a run, or a part of it.
+    RunSnapshot(Snapshot<'a>),
 }
 
 /// Why a record of the events topic cannot be read. It is counted, reported and skipped.
@@ -222,6 +225,7 @@ pub fn decode_event<'a>(key: &'a [u8], value: &'a [u8]) -> Result<EventsRecord<'
             },
             epoch: epoch(flat.epoch)?,
         }),
+        "RunSnapshot" => snapshot::decode(value).map(EventsRecord::RunSnapshot),
         "ObjectStarted" | "ObjectProgress" | "ObjectLoaded" | "ObjectFailed" => decode_answer(key, flat),
         other => Err(Malformed::UnknownType(other.chars().take(80).collect())),
     }
@@ -231,7 +235,7 @@ fn required<'a>(field: Option<Text<'a>>, name: &'static str) -> Result<Cow<'a, s
     field.map(|text| text.0).filter(|text| !text.is_empty()).ok_or(Malformed::Missing(name))
 }
 
-fn epoch(field: Option<Epoch>) -> Result<Epoch, Malformed> {
+pub(crate) fn epoch(field: Option<Epoch>) -> Result<Epoch, Malformed> {
     match field {
         None => Err(Malformed::Missing("epoch")),
         Some(epoch) if epoch > MAX_EPOCH => Err(Malformed::Invalid("epoch")),

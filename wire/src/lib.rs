@@ -9,6 +9,7 @@ mod control;
 mod headers;
 mod ready;
 mod run_record;
+mod snapshot;
 mod time;
 mod topic;
 
@@ -17,6 +18,7 @@ pub use control::{ControlRecord, RunGate};
 pub use headers::{HEADER_REPLY_TOPIC, Headers, event_headers};
 pub use ready::{Input, Ready, ReadyView};
 pub use run_record::{RunRecord, RunRecordKind};
+pub use snapshot::{Assembly, BrokenSnapshot, Part, Snapshot, pack, unpack};
 pub use time::{parse_rfc3339, rfc3339};
 pub use topic::{TopicNames, TopicPrefix};
 

@@ -4,6 +4,7 @@ use orch_core::engine::{OperatorReason, RunEnd};
 use orch_core::id::{Attempt, Epoch, Millis};
 use serde_json::{Value, json};
 
+use crate::Part;
 use crate::headers::{Headers, event_headers};
 use crate::{id_json, rfc3339};
 
@@ -40,6 +41,13 @@ pub enum RunRecordKind {
         /// Why.
         reason: RunEnd,
     },
+    /// The state of a run.
+    RunSnapshot {
+        /// Which one.
+        id: String,
+        /// A part of it; `None`: the mark.
+        part: Option<Part<'static>>,
+    },
     /// An attempt is given up.
     ObjectFailed {
         /// Id of the object.
@@ -64,6 +72,7 @@ impl RunRecord {
             RunRecordKind::RunStarted { .. } => "RunStarted",
             RunRecordKind::LeaderStarted { .. } => "LeaderStarted",
             RunRecordKind::RunCancelled { .. } => "RunCancelled",
+            RunRecordKind::RunSnapshot { .. } => "RunSnapshot",
             RunRecordKind::ObjectFailed { .. } => "ObjectFailed",
         }
     }
@@ -81,7 +90,13 @@ impl RunRecord {
     pub fn headers(&self, now: Millis) -> Headers {
         let (run, uid) = self.run.as_ref().map_or(("", ""), |(run, uid)| (run, uid));
         let attempt = if let RunRecordKind::ObjectFailed { attempt, .. } = self.kind { attempt } else { 0 };
-        event_headers(self.event_type(), run, uid, self.key(), attempt, now)
+        let mut headers = event_headers(self.event_type(), run, uid, self.key(), attempt, now);
+        if let RunRecordKind::RunSnapshot { id, part } = &self.kind {
+            // A run has many of them.
+            let part = part.as_ref().map_or_else(|| "mark".to_owned(), |part| part.number.to_string());
+            headers[0].1 = format!("{uid}/{id}/{part}/RunSnapshot").into();
+        }
+        headers
     }
 
     /// The value as JSON.
@@ -105,6 +120,16 @@ impl RunRecord {
             RunRecordKind::RunCancelled { reason } => {
                 value["reason"] = reason.as_str().into();
                 value["requested_by"] = Value::Null;
+            }
+            RunRecordKind::RunSnapshot { id, part } => {
+                value["snapshot"] = id.as_str().into();
+                if let Some(Part { at, number, of, digest, data }) = part {
+                    value["at"] = (*at).into();
+                    value["part"] = (*number).into();
+                    value["parts"] = (*of).into();
+                    value["digest"] = digest.as_ref().into();
+                    value["data"] = data.as_ref().into();
+                }
             }
             RunRecordKind::ObjectFailed { object, stage, attempt, reason, error } => {
                 value["id_objet"] = id_json(object);

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use orch_core::engine::{Handed, OperatorReason, RunEnd};
 use orch_wire::{
-    Answer, AnswerKind, ControlRecord, EventsRecord, Input, Ready, ReadyView, RunGate, RunRecord,
-    RunRecordKind, decode_event, parse_rfc3339,
+    Answer, AnswerKind, Assembly, ControlRecord, EventsRecord, Input, Part, Ready, ReadyView, RunGate,
+    RunRecord, RunRecordKind, decode_event, parse_rfc3339, unpack,
 };
 use serde_json::Value;
 
@@ -268,6 +268,37 @@ fn run_records_are_read_and_written() {
         );
         assert!(same, "{name}: {read:?}");
     }
+}
+
+#[test]
+fn the_state_of_a_run_is_read_and_written() {
+    let written = |name: &str, part: Option<Part<'static>>| {
+        let golden = Golden::read(name);
+        let run = Some((RUN.to_owned(), UID.to_owned()));
+        let kind = RunRecordKind::RunSnapshot { id: "3.1".to_owned(), part };
+        let record = RunRecord { run, epoch: 3, kind };
+        assert_eq!(record.key(), golden.key);
+        golden.assert_same(&record.encode(golden.time()));
+        golden.assert_headers(&record.headers(golden.time()));
+    };
+    let mark = Golden::read("run_snapshot.json").bytes();
+    let EventsRecord::RunSnapshot(mark) = decode_event(UID.as_bytes(), &mark).unwrap() else {
+        panic!("no mark")
+    };
+    assert_eq!((mark.run_uid.as_ref(), mark.epoch, mark.id.as_ref()), (UID, 3, "3.1"));
+    assert!(mark.part.is_none());
+    written("run_snapshot.json", None);
+    let part = Golden::read("run_snapshot_part.json").bytes();
+    let EventsRecord::RunSnapshot(read) = decode_event(UID.as_bytes(), &part).unwrap() else {
+        panic!("no part")
+    };
+    let part = read.part.unwrap();
+    assert_eq!((part.at, part.number, part.of), (200_017, 0, 1));
+    let packed = Assembly::new("3.1", 200_017).take("3.1", &part).unwrap().unwrap();
+    let state: Value = serde_json::from_slice(&unpack(&packed).unwrap()).unwrap();
+    assert_eq!((&state["version"], &state["phases"]), (&1.into(), &"LN".into()));
+    let owned = Part { digest: part.digest.into_owned().into(), data: part.data.into_owned().into(), ..part };
+    written("run_snapshot_part.json", Some(owned));
 }
 
 #[test]

@@ -8,7 +8,9 @@ use orch_core::drain::Drain;
 use orch_core::engine::{Orders, RunView};
 use orch_core::id::RunUid;
 use orch_core::plan::{RunPlan, StagePlan};
-use orch_runner::{Clock, Exit, Notice, Outlets, PipelineHandle, PipelineSettings, RunSettings};
+use orch_runner::{
+    Clock, Exit, Notice, Outlets, PipelineHandle, PipelineSettings, RunSettings, SnapshotRule,
+};
 use orch_wire::TopicNames;
 use orch_workers::{InvalidProcessor, Registry, Settings, Worker};
 use tokio::sync::mpsc;
@@ -162,6 +164,7 @@ async fn begin(
         window: STAGE_WINDOW,
         leader: "orch".to_owned(),
         known_epoch: 0,
+        snapshots: SnapshotRule::NEVER,
         clock: Clock::default(),
     };
     let run = RunSettings {

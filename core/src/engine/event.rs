@@ -171,4 +171,9 @@ impl RunEnd {
             Self::DeadlineExceeded => "DeadlineExceeded",
         }
     }
+
+    /// The reason of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Cancelled, Self::DeadlineExceeded].into_iter().find(|reason| reason.as_str() == text)
+    }
 }

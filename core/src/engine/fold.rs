@@ -128,8 +128,7 @@ impl RunState {
         self.epoch = epoch;
         self.started_at = Some(time);
         if digest != self.plan().digest {
-            self.plan_changed = true;
-            self.cancel_unfinished(changes);
+            self.plan_has_changed(changes);
             return Ok(());
         }
         for ix in self.plan().indices() {
@@ -138,6 +137,12 @@ impl RunState {
             }
         }
         Ok(())
+    }
+
+    /// The log is of another plan: nothing of it is run.
+    pub(super) fn plan_has_changed(&mut self, changes: &mut Changes) {
+        self.plan_changed = true;
+        self.cancel_unfinished(changes);
     }
 
     fn leader_started(&mut self, epoch: Epoch) -> Result<(), Refused> {

@@ -1,4 +1,5 @@
-//! What always holds between two steps of the engine. Tests check it after every step; nothing else needs it.
+//! What always holds between two steps of the engine. Tests check it after every step, and a state that comes out of a
+//! snapshot is held against it once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,16 +11,25 @@ use crate::spec::FailurePolicy;
 ///
 /// `windows` may be shared with other runs: they hold at least what this run has published.
 pub fn invariants(state: &RunState, dispatch: &Dispatch, windows: &[Window]) -> Result<(), String> {
+    state_is_consistent(state)?;
+    for ix in state.plan().indices() {
+        let id = &state.plan().object(ix).id;
+        publication_is_current(state, dispatch, ix).map_err(|fault| format!("{id}: {fault}"))?;
+    }
+    outstanding_equals_a_recount(state, dispatch, windows)?;
+    nothing_is_forgotten(state, dispatch)
+}
+
+/// What holds of a state by itself.
+pub(super) fn state_is_consistent(state: &RunState) -> Result<(), String> {
     counts_equal_a_recount(state)?;
     run_is_consistent(state)?;
     holds(state.outputs.is_counted_right(), "the texts of outputs are miscounted")?;
     for ix in state.plan().indices() {
         let id = &state.plan().object(ix).id;
         object_is_consistent(state, ix).map_err(|fault| format!("{id}: {fault}"))?;
-        publication_is_current(state, dispatch, ix).map_err(|fault| format!("{id}: {fault}"))?;
     }
-    outstanding_equals_a_recount(state, dispatch, windows)?;
-    nothing_is_forgotten(state, dispatch)
+    Ok(())
 }
 
 fn holds(condition: bool, fault: &str) -> Result<(), String> {

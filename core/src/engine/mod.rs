@@ -14,6 +14,7 @@ mod fold;
 mod invariants;
 mod outputs;
 mod project;
+mod snapshot;
 mod state;
 mod window;
 
@@ -25,5 +26,6 @@ pub use fold::{Changes, EPOCH_STEP, Refused, may_lead};
 pub use invariants::invariants;
 pub use outputs::Handed;
 pub use project::{Counts, Detail, FailureView, ObjectPhase, ObjectView, RunPhase, RunView, project};
+pub use snapshot::SnapshotFault;
 pub use state::{Cell, FREE_DRAINS, FailedAttempt, Phase, PhaseCounts, RunState};
 pub use window::{Window, replicas_wanted, share};

@@ -69,6 +69,17 @@ impl Outputs {
         }
     }
 
+    /// Takes a place over from a snapshot, with the text if that was held.
+    pub(super) fn restore(&mut self, objects: usize, ix: ObjectIx, place: Place, text: Option<Box<str>>) {
+        if self.places.is_empty() {
+            self.places = vec![NOWHERE; objects];
+        }
+        self.places[ix.usize()] = place;
+        if let Some(text) = text {
+            self.hold(ix, text);
+        }
+    }
+
     fn hold(&mut self, ix: ObjectIx, text: Box<str>) {
         self.held += cost(&text);
         self.texts.insert(ix, text);

@@ -7,8 +7,8 @@ mod validate;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
 use orch_core::engine::Orders;
 use orch_core::id::RunUid;
 use orch_core::plan::RunPlan;
@@ -203,16 +203,20 @@ async fn hand_over(
     facts: Facts,
 ) -> Result<Action, Error> {
     let kept = run.status.as_ref().and_then(|status| status.start_offset);
+    let log = bus.bounds(&handle.set.names.events()).await?.first().copied();
     let start_offset = match kept {
         Some(offset) => offset,
         None if handle.set.inline => 0,
-        None => bus.bounds(&handle.set.names.events()).await?.first().map_or(0, |bounds| bounds.high),
+        None => log.map_or(0, |log| log.high),
     };
     let planned_by = facts.pipeline.clone();
     let facts = Facts { start_offset: Some(start_offset), ..facts };
-    let Some(kept) = context.writers.write(context, run, facts).await else {
+    let Some(kept) = context.writers.write(context, run, facts.clone()).await else {
         return Ok(Action::requeue(WAIT));
     };
+    if let Some(log) = log.filter(|log| kept.start_offset < log.low) {
+        return is_behind(context, run, (kept.start_offset, log.low), facts).await;
+    }
     let is_planned_by = |kept: &PinnedPipeline| planned_by.is_some_and(|own| own.says_the_same_as(kept));
     if !kept.pipeline.is_none_or(|kept| is_planned_by(&kept)) {
         info!(run = %run.name_any(), "another operator was quicker: the run is planned by what that one kept");
@@ -231,6 +235,23 @@ async fn hand_over(
     });
     context.writers.follow(context, run, handle);
     Ok(Action::requeue(RESYNC))
+}
+
+/// The log begins behind the run: what is known of it here may be old, or somebody deleted what it needs.
+async fn is_behind(
+    context: &Arc<Context>,
+    run: &Arc<PipelineRun>,
+    (start, low): (i64, i64),
+    mut facts: Facts,
+) -> Result<Action, Error> {
+    let api: Api<PipelineRun> = Api::namespaced(context.client.clone(), &run.namespace().unwrap_or_default());
+    let now = api.get_opt(&run.name_any()).await?.and_then(|run| run.status?.start_offset);
+    if now.is_none_or(|now| now <= start) {
+        let problem = format!("the log begins at offset {low}, and the records of the run at {start}");
+        facts.topics_are(Condition::of_damaged_log(&problem));
+        context.writers.note(context, run, facts);
+    }
+    Ok(Action::requeue(WAIT))
 }
 
 /// What a person may change while the run goes on.

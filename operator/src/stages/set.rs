@@ -9,7 +9,9 @@ use orch_bus::{Bus, BusError};
 use orch_core::engine::{Detail, Orders};
 use orch_core::id::{Epoch, RunUid};
 use orch_core::plan::RunPlan;
-use orch_runner::{Clock, Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot};
+use orch_runner::{
+    Clock, Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, SnapshotRule,
+};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
@@ -32,6 +34,7 @@ pub(crate) struct Drive {
     pub(crate) prepared: Prepared,
     pub(crate) outage: watch::Receiver<Option<Condition>>,
     pub(crate) window: u32,
+    pub(crate) snapshots: SnapshotRule,
     pub(crate) leader: String,
     pub(crate) known_epoch: Epoch,
     pub(crate) outlets: Outlets,
@@ -60,13 +63,25 @@ impl SetHandle {
         runs: Runs,
         before: Option<Exit>,
     ) -> Result<Self, BusError> {
-        let Drive { client, connection, bus, prepared, outage, window, leader, known_epoch, outlets } = drive;
+        let Drive {
+            client,
+            connection,
+            bus,
+            prepared,
+            outage,
+            window,
+            snapshots,
+            leader,
+            known_epoch,
+            outlets,
+        } = drive;
         let settings = PipelineSettings {
             names: set.names.clone(),
             stages: set.stage_topics(),
             window,
             leader,
             known_epoch,
+            snapshots,
             clock: Clock::default(),
         };
         let pipeline =
@@ -92,6 +107,13 @@ impl SetHandle {
             settings.orders = orders;
         }
         self.pipeline.order(run, orders);
+    }
+
+    /// The next actor recovers the run from here: its status says so by now.
+    pub(crate) fn begins_at(&self, run: &RunUid, start_offset: i64) {
+        if let Some(settings) = lock(&self.runs).get_mut(run) {
+            settings.start_offset = settings.start_offset.max(start_offset);
+        }
     }
 
     /// Forgets a run; says whether it was the last.

@@ -18,8 +18,12 @@ use crate::stages::{StageSet, WorkersState};
 pub(super) struct Seen<'a> {
     pub(super) set: &'a StageSet,
     pub(super) plan: Option<Arc<RunPlan>>,
-    /// What the actor says; `None` when it does not have the run yet, or has ended.
+    /// What the actor says; `None` when it does not have the run yet, cannot read its log, or has ended.
     pub(super) view: Option<&'a RunView>,
+    /// Where a recovery may begin by now.
+    pub(super) start_offset: Option<i64>,
+    /// Why the actor cannot read the run's log.
+    pub(super) problem: Option<&'a str>,
     pub(super) workers: WorkersState,
     /// The condition `TopicsReady` while Kafka is away.
     pub(super) outage: Option<Condition>,
@@ -40,6 +44,8 @@ pub(super) fn compose(
     status.observed_generation = facts.generation.or(status.observed_generation);
     // How a run began is kept once, by whoever was first.
     status.start_offset = status.start_offset.or(facts.start_offset);
+    // Only forward: what is below may be gone.
+    status.start_offset = status.start_offset.max(seen.and_then(|seen| seen.start_offset));
     status.pipeline = status.pipeline.or_else(|| facts.pipeline.clone());
     if let Some(seen) = seen
         && let (Some(plan), Some(view)) = (seen.plan.as_deref(), seen.view)
@@ -52,9 +58,11 @@ pub(super) fn compose(
     let outage = live.and_then(|seen| seen.outage.as_ref());
     let of_exit =
         seen.zip(trouble).and_then(|(seen, exit)| Condition::of_exit(exit, seen.set.secret.as_deref()));
+    let of_log = live.and_then(|seen| seen.problem).map(Condition::of_damaged_log);
+    let of_actor = of_exit.or(of_log);
     for fact in &facts.conditions {
         // Kafka is away now; what the reconcile found wrong is newer than the end of an actor, what it found right is not.
-        let newer = outage.or(of_exit.as_ref().filter(|_| fact.status == "True"));
+        let newer = outage.or(of_actor.as_ref().filter(|_| fact.status == "True"));
         let newest = newer.filter(|newer| newer.type_ == fact.type_).unwrap_or(fact);
         newest.clone().put(&mut status.conditions, now);
     }
@@ -112,6 +120,8 @@ mod tests {
         plan: Arc<RunPlan>,
         view: Option<RunView>,
         outage: Option<Condition>,
+        start_offset: Option<i64>,
+        problem: Option<&'static str>,
         now: Millis,
     }
 
@@ -127,14 +137,26 @@ mod tests {
             let set = StageSet::of_run(&run, &TopicPrefix::default()).unwrap();
             let plan = Arc::new(plan(run_spec(&run.spec, None, &[]).unwrap().spec).unwrap());
             let status = PipelineRunStatus::default();
-            Self { status, facts, set, plan, view: None, outage: None, now: 0 }
+            Self {
+                status,
+                facts,
+                set,
+                plan,
+                view: None,
+                outage: None,
+                start_offset: None,
+                problem: None,
+                now: 0,
+            }
         }
 
         fn after(&mut self, trouble: Option<Exit>) -> String {
             self.now += 10_000;
             let (plan, view) = (Some(self.plan.clone()), self.view.as_ref());
             let (workers, outage) = (WorkersState::default(), self.outage.clone());
-            let seen = Seen { set: &self.set, plan, view, workers, outage, trouble, rest: 0 };
+            let (start_offset, problem) = (self.start_offset, self.problem);
+            let seen =
+                Seen { set: &self.set, plan, view, start_offset, problem, workers, outage, trouble, rest: 0 };
             self.status = compose(&self.status, &self.facts, Some(&seen), self.now);
             let text = |type_: &str| {
                 condition(&self.status, type_)
@@ -202,6 +224,30 @@ mod tests {
             epoch: 1,
         });
         assert_eq!(run.after(Some(denied())), "True/TopicsReady False/Moving");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_read_is_said() {
+        let mut run = Run::new();
+        run.problem = Some("parts are missing");
+        assert_eq!(run.after(None), "False/LogDamaged True/TopicsNotReady");
+        let before = run.status.clone();
+        assert_eq!(
+            (run.after(None).as_str(), &run.status),
+            ("False/LogDamaged True/TopicsNotReady", &before)
+        );
+        run.problem = None;
+        assert_eq!(run.after(None), "True/TopicsReady False/Moving");
+    }
+
+    #[test]
+    fn the_start_of_a_recovery_moves_forward_only() {
+        let mut run = Run::new();
+        for (seen, kept) in [(Some(0), 0), (Some(9), 9), (None, 9), (Some(7), 9), (Some(10), 10)] {
+            run.start_offset = seen;
+            run.after(None);
+            assert_eq!(run.status.start_offset, Some(kept));
+        }
     }
 
     #[test]

@@ -90,6 +90,13 @@ impl Condition {
         Self::new(types::TOPICS_READY, "False", topics_ready::TOPIC_NOT_FOUND, message)
     }
 
+    /// Records that a run needs are gone, or not what they should be: what is wrong. Nothing is done for it, because
+    /// nobody knows what it has done.
+    pub(crate) fn of_damaged_log(problem: &str) -> Self {
+        let message = format!("{problem}; restore the events topic, or delete the run and apply it anew");
+        Self::new(types::TOPICS_READY, "False", topics_ready::LOG_DAMAGED, message)
+    }
+
     /// What the end of an actor says of the topics: that of one who was stopped or superseded says nothing.
     pub(crate) fn of_exit(exit: &Exit, secret: Option<&str>) -> Option<Self> {
         match exit {

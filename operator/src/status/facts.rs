@@ -54,7 +54,12 @@ impl Facts {
 
     /// The topics have been found as they should be since.
     pub(crate) fn topics_are_ready(&mut self) {
+        self.topics_are(Condition::topics_are_ready());
+    }
+
+    /// The newest that is known of the topics.
+    pub(crate) fn topics_are(&mut self, condition: Condition) {
         self.conditions.retain(|condition| condition.type_ != types::TOPICS_READY);
-        self.conditions.push(Condition::topics_are_ready());
+        self.conditions.push(condition);
     }
 }

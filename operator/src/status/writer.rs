@@ -180,7 +180,12 @@ impl Writer {
             Seen {
                 set: &source.set.set,
                 plan: source.set.plan(&self.uid),
-                view: snapshot.as_ref().map(|snapshot| &snapshot.view),
+                view: snapshot
+                    .as_ref()
+                    .filter(|snapshot| snapshot.problem.is_none())
+                    .map(|snapshot| &snapshot.view),
+                start_offset: snapshot.as_ref().map(|snapshot| snapshot.start_offset),
+                problem: snapshot.as_ref().and_then(|snapshot| snapshot.problem.as_deref()),
                 workers: source.workers.borrow().clone(),
                 outage: source.outage.borrow().clone(),
                 trouble,
@@ -192,6 +197,9 @@ impl Writer {
             && let Err(outcome) = self.patch(&wanted).await
         {
             return outcome;
+        }
+        if let Some((source, start)) = self.source.as_ref().zip(self.written.start_offset) {
+            source.set.begins_at(&self.uid, start);
         }
         for done in self.waiting.drain(..) {
             // Whoever asked may have been cancelled.

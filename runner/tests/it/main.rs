@@ -19,6 +19,7 @@ mod plans;
 mod random;
 mod restart;
 mod sharing;
+mod snapshots;
 mod trouble;
 mod worker;
 mod world;

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use orch_bus::Bus;
-use orch_core::engine::ObjectPhase;
+use orch_core::engine::{Detail, ObjectPhase};
+use orch_core::id::RunUid;
 use orch_core::plan::RunPlan;
 use orch_core::spec::RetryOverride;
+use orch_runner::{RunSettings, SnapshotRule};
 use proptest::prelude::*;
 
 use super::operator::Operator;
@@ -137,35 +139,50 @@ fn answers(case: &Case, job: &Job, turn: usize, is_first: bool) -> Vec<orch_bus:
 }
 
 /// An operator, which has the run from the start or gets it later.
-async fn operator(case: &Case, world: &World, plan: &Arc<RunPlan>, turn: usize) -> Operator {
+async fn operator(case: &Case, world: &World, plan: &Arc<RunPlan>, (turn, start): (usize, i64)) -> Operator {
     let arrives_later = case.noise[turn % case.noise.len()] & 32 != 0;
-    let now = if arrives_later { vec![] } else { vec![run("r1", plan)] };
+    let run = RunSettings { start_offset: start, ..run("r1", plan) };
+    let now = if arrives_later { vec![] } else { vec![run.clone()] };
     let operator = Operator::start(world, now).await;
-    operator.handle().add(run("r1", plan));
+    operator.handle().add(run);
     operator
+}
+
+/// Where a recovery may begin, as it would be kept outside of the log now.
+async fn kept(operator: &Operator, before: i64) -> i64 {
+    let seen = operator.handle().snapshot(&RunUid::new("r1"), Detail::default()).await;
+    assert!(seen.as_ref().is_none_or(|seen| seen.problem.is_none()), "{seen:?}");
+    seen.map_or(before, |seen| seen.start_offset.max(before))
 }
 
 /// Answers as the case says, and lets operators go.
 async fn play(case: &Case, world: &World, plan: &Arc<RunPlan>) -> Vec<ObjectPhase> {
-    let mut operator = self::operator(case, world, plan, 0).await;
+    let mut start = 0;
+    let mut operator = self::operator(case, world, plan, (0, start)).await;
     let mut former = Vec::new();
     let mut workers = [Worker::join(world, "work").await, Worker::join(world, "other").await];
     let voice = world.bus.inner.producer().await.unwrap();
     let (mut turn, mut seen) = (0, HashSet::new());
     loop {
+        if case.noise[turn % case.noise.len()] & 64 != 0 {
+            start = kept(&operator, start).await;
+        }
         match case.goings.get(&turn) {
             None => {}
             Some(Going::IsSuperseded) => {
                 operator.until("r1", "there", |_| true).await;
-                former.push(std::mem::replace(&mut operator, self::operator(case, world, plan, turn).await));
+                former.push(std::mem::replace(
+                    &mut operator,
+                    self::operator(case, world, plan, (turn, start)).await,
+                ));
             }
             Some(Going::Stops) => {
                 operator.stop().await;
-                operator = self::operator(case, world, plan, turn).await;
+                operator = self::operator(case, world, plan, (turn, start)).await;
             }
             Some(Going::Crashes) => {
                 operator.crash();
-                operator = self::operator(case, world, plan, turn).await;
+                operator = self::operator(case, world, plan, (turn, start)).await;
             }
         }
         let [work, other] = &mut workers;
@@ -214,6 +231,8 @@ async fn check(case: Case) {
     let plan = case.plan();
     let mut world = World::new(&plan).await;
     world.window = case.window;
+    let records = 1 + u64::from(case.noise[0] % 7);
+    world.snapshots = SnapshotRule { records, interval_ms: i64::MAX, at_least: 0 };
     let ended = play(&case, &world, &plan).await;
     let fates = case.fates();
     assert_eq!(ended, fates);

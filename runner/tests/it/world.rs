@@ -9,7 +9,7 @@ use orch_bus::{Bus, Message, Outgoing, TopicSpec};
 use orch_core::engine::Orders;
 use orch_core::id::{Millis, RunUid, StageName};
 use orch_core::plan::RunPlan;
-use orch_runner::{Clock, PipelineSettings, RunSettings, now_ms};
+use orch_runner::{Clock, PipelineSettings, RunSettings, SnapshotRule, now_ms};
 use orch_wire::{TopicNames, TopicPrefix};
 use serde_json::Value;
 
@@ -44,6 +44,7 @@ pub struct World {
     pub names: TopicNames,
     pub stages: Vec<(StageName, u16)>,
     pub window: u32,
+    pub snapshots: SnapshotRule,
 }
 
 impl World {
@@ -53,7 +54,8 @@ impl World {
         let stages: Vec<_> = plan.stages.iter().map(|stage| (stage.name.clone(), stage.partitions)).collect();
         let bus = FaultyBus::new(memory(), Faults::default());
         let faults = bus.tap.clone();
-        let world = Self { bus: Arc::new(bus), faults, names, stages, window: 100 };
+        let world =
+            Self { bus: Arc::new(bus), faults, names, stages, window: 100, snapshots: SnapshotRule::NEVER };
         let ready =
             world.stages.iter().map(|(stage, partitions)| topic(world.names.ready(stage), *partitions));
         let specs: Vec<_> =
@@ -69,6 +71,7 @@ impl World {
             window: self.window,
             leader: "test".to_owned(),
             known_epoch: 0,
+            snapshots: self.snapshots,
             clock: Clock::default(),
         }
     }

@@ -119,6 +119,27 @@ proptest! {
     }
 
     #[test]
+    fn folding_from_a_snapshot_is_folding_from_the_start(case in cases(12), at in any::<prop::sample::Index>()) {
+        let mut world = World::new(&case);
+        world.run_to_the_end();
+        let plan = world.leader().state.plan();
+        let (before, after) = world.topics.events.split_at(at.index(world.topics.events.len() + 1));
+        let state = folded(plan, before);
+        if let Some(text) = state.to_snapshot() {
+            let mut restored =
+                RunState::of_snapshot(Arc::clone(plan), RunUid::new("uid"), text.as_bytes()).unwrap();
+            prop_assert_eq!(&restored, &state);
+            for record in after {
+                let _ = restored.fold(record, &mut Changes::default());
+            }
+            prop_assert_eq!(&restored, &folded(plan, &world.topics.events));
+            prop_assert_eq!(restored.to_snapshot(), folded(plan, &world.topics.events).to_snapshot());
+        } else {
+            prop_assert_eq!(state.started_at(), None);
+        }
+    }
+
+    #[test]
     fn noise_anywhere_changes_nothing(case in cases(10)) {
         let mut world = World::new(&case);
         while !world.is_over() {
