@@ -65,6 +65,10 @@ impl Bus for KafkaBus {
         blocking(&self.core, move |core| core.bounds(&topic)).await
     }
 
+    async fn truncate(&self, topic: &str, partition: i32, before: i64) -> Result<(), BusError> {
+        self.core.truncate(topic, partition, before).await
+    }
+
     async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError> {
         let (group, topic) = (group.to_owned(), topic.to_owned());
         blocking(&self.core, move |core| core.committed(&group, &topic)).await

@@ -196,6 +196,10 @@ pub trait Bus: Send + Sync + 'static {
     /// First and next offset of each partition.
     async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError>;
 
+    /// Throws away what a partition holds below `before`, which is at most its end. What is gone already is fine. Readers
+    /// that are asked for it begin at what is left.
+    async fn truncate(&self, topic: &str, partition: i32, before: i64) -> Result<(), BusError>;
+
     /// Position of `group` in each partition of `topic`; `None` where it has none.
     async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError>;
 

@@ -1,6 +1,6 @@
 //! A bus inside this process: topics with partitions, readers that wake at once, groups that share partitions.
 //!
-//! It keeps every record until its topic is deleted, and behaves as Kafka does where the suite in `tests/` can tell.
+//! It keeps every record until its topic is truncated or deleted, and behaves as Kafka does where the suite in `tests/` can tell.
 
 mod group;
 mod producer;
@@ -122,7 +122,14 @@ impl Bus for MemoryBus {
 
     async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
         let topic = self.inner.known_topic(topic)?;
-        Ok(topic.ends().into_iter().map(|high| Bounds { low: 0, high }).collect())
+        Ok(topic.bounds())
+    }
+
+    async fn truncate(&self, topic: &str, partition: i32, before: i64) -> Result<(), BusError> {
+        let known = self.inner.known_topic(topic)?;
+        let unknown = || BusError::UnknownTopic(format!("{topic}[{partition}]"));
+        known.log(partition).ok_or_else(unknown)?.truncate(before);
+        Ok(())
     }
 
     async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError> {

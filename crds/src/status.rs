@@ -73,7 +73,7 @@ pub struct PipelineRunStatus {
     /// The term of the operator that leads the run: raised by each that takes over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// Offset in the events topic at which the run's records begin.
+    /// Offset in the events topic from which the run is recovered; the log may be truncated below.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_offset: Option<i64>,
     /// The stages of the Pipeline as the run found them: an edit of the Pipeline applies to later runs.

@@ -43,6 +43,11 @@ pub fn topics(bootstrap: &str, prefix: &str) -> Vec<String> {
     names
 }
 
+/// Offset of the first record that the first partition of a topic has.
+pub fn low(bootstrap: &str, topic: &str) -> i64 {
+    consumer(bootstrap).fetch_watermarks(topic, 0, Duration::from_secs(10)).unwrap().0
+}
+
 /// Everything in the topics that begin with `prefix`: by topic and partition, in order.
 pub fn read(bootstrap: &str, prefix: &str) -> Vec<Entry> {
     let consumer = consumer(bootstrap);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use orch_runner::SnapshotRule;
 use orch_wire::TopicPrefix;
 
@@ -46,6 +46,15 @@ pub(crate) struct Config {
     /// The state of a run is written into its log after so many records, so that a recovery need not read all of them.
     #[arg(long, env = "ORCH_SNAPSHOT_RECORDS", default_value_t = SnapshotRule::default().records)]
     snapshot_records: u64,
+    /// Whether events and ready records that no recovery needs any more are thrown away.
+    #[arg(long, env = "ORCH_TRUNCATE", default_value_t = true, action = ArgAction::Set)]
+    pub(crate) truncate: bool,
+    /// How often that is looked at.
+    #[arg(long, env = "ORCH_TRUNCATE_EVERY", default_value = "60s", value_parser = duration)]
+    pub(crate) truncate_every: Duration,
+    /// So many records of a partition are worth it.
+    #[arg(long, env = "ORCH_TRUNCATE_RECORDS", default_value_t = 10_000)]
+    pub(crate) truncate_records: i64,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "ORCH_LISTEN", default_value = "0.0.0.0:8080")]
     pub(crate) listen: SocketAddr,

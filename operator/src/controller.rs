@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::guarded::Guarded;
 use crate::scope::Scope;
+use crate::truncation;
 
 /// Reconciles at the same time, of one kind in one scope.
 const CONCURRENCY: u16 = 32;
@@ -35,6 +36,7 @@ async fn runs(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
     let controller =
         Controller::new(scope.api::<Guarded<PipelineRun>>(&context.client), watcher::Config::default());
     let store = controller.store();
+    tokio::spawn(truncation::watch(context.clone(), scope.clone(), store.clone(), stop.clone()));
     // A run that waits for its Pipeline goes on as soon as that is there.
     let users = move |pipeline: Guarded<Pipeline>| {
         let names = |run: &PipelineRun| {

@@ -20,6 +20,7 @@ mod scope;
 mod stages;
 mod status;
 mod telemetry;
+mod truncation;
 
 use std::process::ExitCode;
 

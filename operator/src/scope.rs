@@ -19,6 +19,14 @@ impl Scope {
         if named.is_empty() { vec![Self::All] } else { named }
     }
 
+    /// Whether a namespace is in here.
+    pub(crate) fn covers(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Namespace(own) => own == namespace,
+        }
+    }
+
     /// The resources of a kind in here.
     pub(crate) fn api<K>(&self, client: &Client) -> Api<K>
     where

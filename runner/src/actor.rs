@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::arrivals::{Arrivals, Recovered, Source};
 use crate::clock::Clock;
-use crate::handle::{Command, Demand, Exit, RunSettings, RunSnapshot};
+use crate::handle::{Command, Demand, Exit, Needed, RunSettings, RunSnapshot};
 use crate::outbox::{Delivery, Outbox};
 use crate::run::Run;
 use crate::runs::Runs;
@@ -183,6 +183,7 @@ impl Actor {
                 let _ = done.send(());
             }
             Command::View(uid, detail, reply) => _ = reply.send(self.view(&uid, detail)),
+            Command::Needed(reply) => _ = reply.send(self.needed()),
             Command::Busy(stage, reply) => _ = reply.send(busy::workers(self.runs.iter(), &stage)),
             Command::Stop => return Err(Exit::Stopped),
         }
@@ -262,6 +263,11 @@ impl Actor {
             self.outbox.write(None, vec![records::on_control(uid, None, &self.control_topic)]);
             self.has_changed = true;
         }
+    }
+
+    fn needed(&self) -> Option<Needed> {
+        let from = self.runs.iter().map(Run::needed_from).min();
+        self.arrivals.is_empty().then_some(Needed { from, position: self.position })
     }
 
     fn view(&self, uid: &RunUid, detail: Detail) -> Option<RunSnapshot> {

@@ -74,6 +74,11 @@ impl Arrivals {
         self.waiting.contains_key(uid) || self.reading.contains_key(uid)
     }
 
+    /// Whether there are no runs that are not here yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.reading.is_empty() && self.recovered.is_none()
+    }
+
     pub(crate) fn order(&mut self, uid: &RunUid, orders: Orders) {
         if let Some(arriving) = self.waiting.get_mut(uid) {
             arriving.settings.orders = orders;

@@ -102,6 +102,15 @@ pub struct RunSnapshot {
     pub problem: Option<String>,
 }
 
+/// What the runs of an actor need of the events topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needed {
+    /// Offset of the first record that one of them may still need, in a recovery or for outputs; `None` without runs.
+    pub from: Option<i64>,
+    /// Next offset that the actor reads.
+    pub position: i64,
+}
+
 /// Work of each stage, for scaling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Demand {
@@ -128,6 +137,7 @@ pub(crate) enum Command {
     Order(RunUid, Orders),
     Remove(RunUid, oneshot::Sender<()>),
     View(RunUid, Detail, oneshot::Sender<Option<RunSnapshot>>),
+    Needed(oneshot::Sender<Option<Needed>>),
     Busy(StageName, oneshot::Sender<BTreeMap<String, u32>>),
     Stop,
 }
@@ -206,6 +216,13 @@ impl PipelineHandle {
     pub async fn snapshot(&self, run: &RunUid, detail: Detail) -> Option<RunSnapshot> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::View(run.clone(), detail, reply));
+        answer.await.ok().flatten()
+    }
+
+    /// What the runs need of the events topic; `None` while some are still read back, and of an actor that has ended.
+    pub async fn needed(&self) -> Option<Needed> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Needed(reply));
         answer.await.ok().flatten()
     }
 

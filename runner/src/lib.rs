@@ -30,7 +30,8 @@ mod topics;
 pub use busy::Hands;
 pub use clock::{Clock, now_ms};
 pub use handle::{
-    Demand, Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, StageDemand,
+    Demand, Ended, Exit, Needed, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot,
+    StageDemand,
 };
 pub use snapshots::SnapshotRule;
 pub use stats::{Notice, Stats};

@@ -290,6 +290,26 @@ impl Core {
         }
     }
 
+    pub(super) async fn truncate(&self, topic: &str, partition: i32, before: i64) -> Result<(), BusError> {
+        let explained = |error: &KafkaError| self.health.explain(error, topic);
+        let mut offsets = TopicPartitionList::with_capacity(1);
+        offsets
+            .add_partition_offset(topic, partition, Offset::Offset(before))
+            .map_err(|error| explained(&error))?;
+        let options = AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK));
+        let outcome =
+            self.admin.delete_records(&offsets, &options).await.map_err(|error| explained(&error))?;
+        for element in outcome.elements() {
+            match element.error() {
+                Ok(()) => {}
+                // Somebody else was quicker, and took more.
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OffsetOutOfRange) => {}
+                Err(error) => return Err(explained(&error)),
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError> {
         let partitions = self.partitions(topic)?;
         let consumer: BaseConsumer<Context> = self

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use super::topic::Topic;
+use super::topic::{Log, Topic};
 use crate::progress::{Give, Progress};
 use crate::{BusError, Committed, Member, Message};
 
@@ -32,8 +32,8 @@ struct Share {
     progress: Progress,
     /// Whether anything was ever finished, so that there is a commit to speak of.
     committed: bool,
-    /// Index of the record to look at next.
-    at: usize,
+    /// Offset of the record to look at next.
+    at: i64,
     /// Whether the next record waits for the window to move.
     blocked: bool,
     /// Who has it.
@@ -49,8 +49,9 @@ impl Share {
     }
 
     /// Takes records until there are `max`; `false` when more may be there.
-    fn take(&mut self, log: &[Message], taken: &mut Vec<Message>, max: usize) -> bool {
-        while let Some(record) = log.get(self.at) {
+    fn take(&mut self, log: &Log, taken: &mut Vec<Message>, max: usize) -> bool {
+        self.at = self.at.max(log.low());
+        for record in log.from(self.at) {
             if taken.len() >= max {
                 return false;
             }
@@ -88,7 +89,7 @@ impl Share {
     fn abandon(&mut self) {
         self.owner = None;
         self.progress.rewind();
-        self.at = usize::try_from(self.progress.position()).unwrap_or(0);
+        self.at = self.progress.position();
     }
 }
 

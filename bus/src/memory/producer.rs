@@ -55,7 +55,7 @@ impl MemoryProducer {
             return Err(BusError::TooLarge(record.topic.to_string()));
         }
         let mut log = topic.log(record.partition).ok_or_else(unknown)?;
-        let offset = log.len() as i64;
+        let offset = log.high();
         let (key, value) = (record.key.clone(), record.value.clone());
         log.push(Message { partition: record.partition, offset, time, key, value, reply_topic });
         Ok(())

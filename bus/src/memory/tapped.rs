@@ -17,6 +17,7 @@ pub enum Question {
     DeleteTopics,
     ListTopics,
     Bounds,
+    Truncate,
     Committed,
     Read,
     Producer,
@@ -102,6 +103,10 @@ impl<T: Tap> Bus for Tapped<T> {
 
     async fn bounds(&self, topic: &str) -> Result<Vec<Bounds>, BusError> {
         self.ask(Question::Bounds, self.inner.bounds(topic)).await
+    }
+
+    async fn truncate(&self, topic: &str, partition: i32, before: i64) -> Result<(), BusError> {
+        self.ask(Question::Truncate, self.inner.truncate(topic, partition, before)).await
     }
 
     async fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<Committed>>, BusError> {

@@ -8,17 +8,52 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::goal::Goal;
-use crate::{BusError, Message, Reader, TopicMismatch, TopicSpec};
+use crate::{Bounds, BusError, Message, Reader, TopicMismatch, TopicSpec};
 
 /// Records that one call of a reader gives at most.
 const BATCH: usize = 4096;
 /// Largest record; what Kafka's clients send at most by default.
 const RECORD_BYTES: usize = 1_000_000;
 
-/// A topic. The offset of a record is its index in its partition.
+/// The records of a partition, from the first one that is still there.
+#[derive(Default)]
+pub(super) struct Log {
+    low: i64,
+    records: Vec<Message>,
+}
+
+impl Log {
+    /// Offset of the first record that is there.
+    pub(super) fn low(&self) -> i64 {
+        self.low
+    }
+
+    /// Offset that the next record gets.
+    pub(super) fn high(&self) -> i64 {
+        self.low + self.records.len() as i64
+    }
+
+    pub(super) fn push(&mut self, record: Message) {
+        self.records.push(record);
+    }
+
+    /// What is there from an offset on.
+    pub(super) fn from(&self, offset: i64) -> &[Message] {
+        let at = usize::try_from(offset - self.low).unwrap_or(0);
+        self.records.get(at..).unwrap_or_default()
+    }
+
+    pub(super) fn truncate(&mut self, before: i64) {
+        let gone = usize::try_from(before - self.low).unwrap_or(0).min(self.records.len());
+        self.records.drain(..gone);
+        self.low += gone as i64;
+    }
+}
+
+/// A topic.
 pub(super) struct Topic {
     spec: TopicSpec,
-    partitions: Vec<Mutex<Vec<Message>>>,
+    partitions: Vec<Mutex<Log>>,
     deleted: AtomicBool,
     /// Rings when records came or the topic went.
     pub(super) changed: Notify,
@@ -44,15 +79,18 @@ impl Topic {
     }
 
     /// The records of a partition.
-    pub(super) fn log(&self, partition: i32) -> Option<MutexGuard<'_, Vec<Message>>> {
+    pub(super) fn log(&self, partition: i32) -> Option<MutexGuard<'_, Log>> {
         let log = self.partitions.get(usize::try_from(partition).ok()?)?;
         Some(log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The next offset of each partition.
-    pub(super) fn ends(&self) -> Vec<i64> {
-        let end = |log: &Mutex<Vec<_>>| log.lock().unwrap_or_else(PoisonError::into_inner).len() as i64;
-        self.partitions.iter().map(end).collect()
+    /// First and next offset of each partition.
+    pub(super) fn bounds(&self) -> Vec<Bounds> {
+        let bounds = |log: &Mutex<Log>| {
+            let log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            Bounds { low: log.low(), high: log.high() }
+        };
+        self.partitions.iter().map(bounds).collect()
     }
 
     pub(super) fn delete(&self) {
@@ -95,7 +133,7 @@ impl Topic {
 pub(super) struct TopicReader {
     topic: Arc<Topic>,
     partition: i32,
-    at: usize,
+    at: i64,
     goal: Goal,
 }
 
@@ -104,18 +142,19 @@ impl TopicReader {
         if topic.log(partition).is_none() {
             return Err(BusError::UnknownTopic(format!("{}[{partition}]", topic.name())));
         }
-        let at = usize::try_from(stretch.start).unwrap_or(0);
+        let at = stretch.start.max(0);
         Ok(Self { topic, partition, at, goal: Goal::new(stretch) })
     }
 
     fn take(&mut self) -> Vec<Message> {
         let Some(log) = self.topic.log(self.partition) else { return Vec::new() };
-        let end = log.len().min(self.at.saturating_add(BATCH));
-        let records = log.get(self.at..end).map(<[Message]>::to_vec).unwrap_or_default();
-        self.at = self.at.max(end);
-        self.goal.reached(self.at as i64);
+        self.at = self.at.max(log.low());
+        let there = log.from(self.at);
+        let records = there[..there.len().min(BATCH)].to_vec();
+        self.at += records.len() as i64;
+        self.goal.reached(self.at);
         if records.is_empty() {
-            self.goal.ends_at(end as i64);
+            self.goal.ends_at(log.high());
         }
         records
     }

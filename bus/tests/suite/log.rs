@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use orch_bus::{Bus, BusError, Outgoing, Reader};
 
-use super::{read, record, soon, token, topic, write};
+use super::{committed, read, record, soon, take, token, topic, write};
 
 pub(crate) async fn keeps_the_order_of_a_partition(bus: &dyn Bus, prefix: &str) {
     let name = topic(bus, prefix, "order", 3).await;
@@ -157,4 +157,50 @@ async fn all_of_it(reader: &mut dyn Reader) -> Vec<i64> {
         }
         seen.extend(batch.iter().map(|record| record.offset));
     }
+}
+
+pub(crate) async fn truncates_the_beginning_of_a_partition(bus: &dyn Bus, prefix: &str) {
+    let name = topic(bus, prefix, "truncate", 2).await;
+    let producer = bus.producer().await.unwrap();
+    for partition in 0..2 {
+        write(&*producer, &name, partition, 0..100).await;
+    }
+    let mut member = bus.join(&name, &name).await.unwrap();
+    for record in take(&mut *member, 200, 200).await.iter().filter(|record| record.offset < 60) {
+        member.finish(record.partition, record.offset);
+    }
+    committed(bus, &name, &name, 1, &(0..60).collect()).await;
+    member.leave().await.unwrap();
+    // Twice, and less than before: nothing more happens.
+    for before in [60, 60, 20] {
+        soon("the truncation", bus.truncate(&name, 1, before)).await.unwrap();
+    }
+    let bounds = bus.bounds(&name).await.unwrap();
+    let seen: Vec<_> = bounds.iter().map(|bounds| (bounds.low, bounds.high)).collect();
+    assert_eq!(seen, [(0, 100), (60, 100)], "the other partition stays as it is");
+    for from in [0, 59, 60] {
+        let mut reader = bus.read(&name, 1, from..100).await.unwrap();
+        let records = read(&mut *reader, 40).await;
+        assert_eq!(records.iter().map(token).collect::<Vec<_>>(), (60..100).collect::<Vec<_>>(), "{from}");
+        assert!(soon("the end of the stretch", reader.next()).await.unwrap().is_empty());
+    }
+    // All of a stretch is gone.
+    let mut reader = bus.read(&name, 1, 10..30).await.unwrap();
+    let mut batch = soon("what is left, or the end", reader.next()).await.unwrap();
+    while !batch.is_empty() {
+        assert!(batch[0].offset >= 60);
+        batch = soon("the end of the stretch", reader.next()).await.unwrap();
+    }
+    let mut member = bus.join(&name, &name).await.unwrap();
+    let again = take(&mut *member, 80, 100).await;
+    assert!(
+        again.iter().all(|record| record.offset >= 60),
+        "what is unfinished comes again, and nothing else"
+    );
+    write(&*producer, &name, 1, 100..101).await;
+    assert_eq!(take(&mut *member, 1, 10).await[0].offset, 100);
+    soon("the truncation", bus.truncate(&name, 1, 101)).await.unwrap();
+    assert_eq!(bus.bounds(&name).await.unwrap()[1], orch_bus::Bounds { low: 101, high: 101 });
+    let error = bus.truncate(&format!("{prefix}nowhere"), 0, 1).await.unwrap_err();
+    assert!(matches!(error, BusError::UnknownTopic(_)), "{error}");
 }

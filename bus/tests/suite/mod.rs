@@ -141,7 +141,7 @@ macro_rules! every_promise {
             log: keeps_the_order_of_a_partition, reads_from_an_offset, wakes_a_waiting_reader,
                  acknowledges_every_token, gives_back_what_cannot_be_written, flushes_large_sends,
                  ends_a_reader_of_a_deleted_topic, tells_once_that_it_gave_what_was_asked_for,
-                 does_not_wait_for_what_the_log_has_lost;
+                 does_not_wait_for_what_the_log_has_lost, truncates_the_beginning_of_a_partition;
             group: shares_partitions_and_gives_each_record_once, gives_unfinished_records_again_and_no_others,
                    resumes_from_bitmap_after_leaving, hands_over_when_work_is_finished,
                    stops_at_the_window, tells_what_is_committed, gives_partitions_of_a_member_that_left;

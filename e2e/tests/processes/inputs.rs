@@ -9,17 +9,21 @@ pub(crate) const PARENTS: usize = 70;
 
 /// Parents that hand 4,000 bytes on in the stage `give`, and a join of all of them in the stage `join`.
 pub(crate) fn many_parents(name: &str, join: &Value) -> String {
-    let give = r#"printf '{"rows": 1, "text": "'; head -c 3950 /dev/zero | tr '\0' x; echo '"}'"#;
     let parents: Vec<String> = (0..PARENTS).map(|n| format!("p{n}")).collect();
     let mut objects: Vec<Value> = parents.iter().map(|id| json!({"id": id, "stage": "give"})).collect();
     objects.push(json!({"id": "join", "stage": "join", "dependsOn": parents}));
-    let give = json!({"name": "give", "processor": {"exec": {"command": ["sh", "-c", give]}},
-        "worker": {"concurrency": 8, "maxReplicas": 1}});
     json!({
         "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": name},
-        "spec": {"stages": [give, join], "objects": objects},
+        "spec": {"stages": [give(), join], "objects": objects},
     })
     .to_string()
+}
+
+/// The stage `give`: each object hands 4,000 bytes on.
+pub(crate) fn give() -> Value {
+    let give = r#"printf '{"rows": 1, "text": "'; head -c 3950 /dev/zero | tr '\0' x; echo '"}'"#;
+    json!({"name": "give", "processor": {"exec": {"command": ["sh", "-c", give]}},
+        "worker": {"concurrency": 8, "maxReplicas": 1}})
 }
 
 /// Such a join failed: its ready record would have been too large above 512 KiB, and held all of it below.

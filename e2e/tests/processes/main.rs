@@ -22,3 +22,4 @@ mod runs;
 mod secured;
 mod topics;
 mod trouble;
+mod truncation;

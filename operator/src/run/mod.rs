@@ -202,11 +202,12 @@ async fn hand_over(
     plan: Arc<RunPlan>,
     facts: Facts,
 ) -> Result<Action, Error> {
+    let _begins = handle.begins().await;
     let kept = run.status.as_ref().and_then(|status| status.start_offset);
     let log = bus.bounds(&handle.set.names.events()).await?.first().copied();
     let start_offset = match kept {
         Some(offset) => offset,
-        None if handle.set.inline => 0,
+        None if handle.set.inline => log.map_or(0, |log| log.low),
         None => log.map_or(0, |log| log.high),
     };
     let planned_by = facts.pipeline.clone();

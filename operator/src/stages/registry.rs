@@ -39,6 +39,10 @@ impl SetKey {
         Some(Self { namespace: run.namespace()?, name })
     }
 
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Where a set is kept.
     pub(crate) fn of_set(set: &StageSet) -> Self {
         Self { namespace: set.namespace.clone(), name: set.name.clone() }

@@ -10,9 +10,10 @@ use orch_core::engine::{Detail, Orders};
 use orch_core::id::{Epoch, RunUid};
 use orch_core::plan::RunPlan;
 use orch_runner::{
-    Clock, Ended, Exit, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot, SnapshotRule,
+    Clock, Ended, Exit, Needed, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot,
+    SnapshotRule,
 };
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, broadcast, watch};
 use tokio::time::Instant;
 
 use super::StageSet;
@@ -43,11 +44,14 @@ pub(crate) struct Drive {
 /// One set that is driven.
 pub(crate) struct SetHandle {
     pub(crate) set: StageSet,
+    pub(crate) bus: Arc<dyn Bus>,
     connection: Files,
     pipeline: PipelineHandle,
     workers: Workers,
     outage: watch::Receiver<Option<Condition>>,
     runs: Mutex<Runs>,
+    /// Read while the start offset of a run is taken and the actor does not know it yet.
+    beginning: Arc<RwLock<()>>,
     since: Instant,
     /// How the actor before this one ended, where it did so by itself.
     before: Option<Exit>,
@@ -85,10 +89,10 @@ impl SetHandle {
             clock: Clock::default(),
         };
         let pipeline =
-            PipelineHandle::start(bus, settings, runs.values().cloned().collect(), outlets).await?;
+            PipelineHandle::start(bus.clone(), settings, runs.values().cloned().collect(), outlets).await?;
         let workers = Workers::start(client, set.clone(), prepared, pipeline.demand(), pipeline.hands());
-        let (runs, since) = (Mutex::new(runs), Instant::now());
-        Ok(Self { set, connection, pipeline, workers, outage, runs, since, before })
+        let (runs, beginning, since) = (Mutex::new(runs), Arc::default(), Instant::now());
+        Ok(Self { set, bus, connection, pipeline, workers, outage, runs, beginning, since, before })
     }
 
     /// Takes a run in; one that is here already gets its orders.
@@ -107,6 +111,26 @@ impl SetHandle {
             settings.orders = orders;
         }
         self.pipeline.order(run, orders);
+    }
+
+    /// A run begins: its start offset is taken now, and it comes to the actor before this is dropped.
+    pub(crate) async fn begins(&self) -> OwnedRwLockReadGuard<()> {
+        self.beginning.clone().read_owned().await
+    }
+
+    /// `None` while a run begins; none begins before this is dropped.
+    pub(crate) fn nobody_begins(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        self.beginning.try_write().ok()
+    }
+
+    /// What its runs need of the events topic; `None` when that is not known.
+    pub(crate) async fn needed(&self) -> Option<Needed> {
+        self.pipeline.needed().await
+    }
+
+    /// Whether Kafka is away.
+    pub(crate) fn is_away(&self) -> bool {
+        self.outage.borrow().is_some()
     }
 
     /// The next actor recovers the run from here: its status says so by now.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use orch_bus::Bus;
 use orch_core::engine::{ObjectPhase, RunPhase};
 use orch_core::plan::RunPlan;
 use orch_runner::{RunSettings, SnapshotRule};
@@ -15,7 +16,7 @@ use super::world::{World, run};
 
 const EAGER: SnapshotRule = SnapshotRule { records: 2, interval_ms: i64::MAX, at_least: 0 };
 
-fn from(plan: &Arc<RunPlan>, start_offset: i64) -> RunSettings {
+fn from_offset(plan: &Arc<RunPlan>, start_offset: i64) -> RunSettings {
     RunSettings { start_offset, ..run("r1", plan) }
 }
 
@@ -47,10 +48,10 @@ async fn a_recovery_from_a_snapshot_sees_what_one_from_the_start_sees() {
     let (mut world, plan, first, worker, start) = half_done().await;
     world.snapshots = SnapshotRule::NEVER;
     first.crash();
-    let from_start = Operator::start(&world, vec![from(&plan, 0)]).await;
+    let from_start = Operator::start(&world, vec![from_offset(&plan, 0)]).await;
     let expected = from_start.until("r1", "there", |_| true).await;
     from_start.crash();
-    let second = Operator::start(&world, vec![from(&plan, start)]).await;
+    let second = Operator::start(&world, vec![from_offset(&plan, start)]).await;
     let found = second.until("r1", "there", |_| true).await;
     let at = |view: &orch_core::engine::RunView| orch_core::engine::RunView { epoch: 0, ..view.clone() };
     assert_eq!(at(&found.view), at(&expected.view));
@@ -71,7 +72,7 @@ async fn a_run_comes_to_a_leader_with_its_snapshot() {
     world.snapshots = SnapshotRule::NEVER;
     first.crash();
     let second = Operator::start(&world, vec![]).await;
-    second.handle().add(from(&plan, start));
+    second.handle().add(from_offset(&plan, start));
     let found = second.until("r1", "there", |_| true).await;
     assert_eq!((found.view.counts.of(ObjectPhase::Loaded), found.problem), (2, None));
     assert_eq!(found.view.failures.len(), 1);
@@ -82,7 +83,7 @@ async fn a_snapshot_of_another_plan_ends_the_run() {
     let (world, _, first, _worker, start) = half_done().await;
     first.crash();
     let other = plans::graph("a -> b");
-    let second = Operator::start(&world, vec![from(&other, start)]).await;
+    let second = Operator::start(&world, vec![from_offset(&other, start)]).await;
     let over = second.until_over("r1").await;
     assert_eq!((over.view.phase, over.view.reason), (RunPhase::Failed, Some("PlanChanged")));
 }
@@ -150,7 +151,7 @@ async fn what_cannot_be_restored_is_said_and_nothing_is_done_for_the_run() {
     for (parts, epoch, problem) in cases {
         let world = World::new(&plan).await;
         let start = write_snapshot(&world, epoch, &parts).await;
-        let operator = Operator::start(&world, vec![from(&plan, start)]).await;
+        let operator = Operator::start(&world, vec![from_offset(&plan, start)]).await;
         let found = operator.until("r1", "there", |_| true).await;
         let said = found.problem.unwrap_or_default();
         assert!(said.contains(problem) && said.contains("offset 0"), "{problem}: {said}");
@@ -162,7 +163,7 @@ async fn what_cannot_be_restored_is_said_and_nothing_is_done_for_the_run() {
     // The same, as it should be.
     let world = World::new(&plan).await;
     let start = write_snapshot(&world, 1, &pack(good(&plan))).await;
-    let operator = Operator::start(&world, vec![from(&plan, start)]).await;
+    let operator = Operator::start(&world, vec![from_offset(&plan, start)]).await;
     let found = operator.until_count("r1", ObjectPhase::Queued, 1).await;
     assert_eq!(found.problem, None);
 }
@@ -178,7 +179,7 @@ async fn parts_of_a_leader_whose_term_was_over_count_for_nothing() {
     let kind = RunRecordKind::RunSnapshot { id: "9.9".to_owned(), part: Some(part) };
     let record = RunRecord { run: Some(("default/r1".to_owned(), "r1".to_owned())), epoch: 1, kind };
     world.write(&world.names.events(), "r1", record.encode(0)).await;
-    let operator = Operator::start(&world, vec![from(&plan, start)]).await;
+    let operator = Operator::start(&world, vec![from_offset(&plan, start)]).await;
     let found = operator.until("r1", "there", |_| true).await;
     assert!(found.problem.unwrap().contains("parts of it are missing"));
 }
@@ -196,4 +197,36 @@ async fn snapshots_that_somebody_else_writes_do_not_move_the_start_of_a_live_run
     let found = operator.until_count("r1", ObjectPhase::Loaded, 1).await;
     assert_eq!((found.start_offset, found.problem), (0, None));
     assert_eq!(operator.refused(orch_core::engine::Refused::Fenced), 2);
+}
+
+#[tokio::test]
+async fn a_log_that_was_truncated_up_to_the_snapshot_is_enough() {
+    let (mut world, plan, first, worker, start) = half_done().await;
+    world.snapshots = SnapshotRule::NEVER;
+    let needed = first.handle().needed().await.unwrap();
+    // `e` and `f` may get what `c` handed on, and that stands before the snapshot.
+    let from = needed.from.unwrap();
+    assert!(from <= start && from > 0, "{needed:?}");
+    first.crash();
+    let events = world.names.events();
+    let c = world.events().await.iter().position(|line| line.key == "c" && line.is("ObjectLoaded")).unwrap();
+    assert_eq!(from.min(start), start.min(c as i64));
+    world.bus.inner.truncate(&events, 0, from).await.unwrap();
+    let second = Operator::start(&world, vec![from_offset(&plan, start)]).await;
+    let found = second.until("r1", "there", |_| true).await;
+    assert_eq!((found.view.counts.of(ObjectPhase::Loaded), found.problem), (2, None));
+    worker.load_everything();
+    // A worker has `b` in hand, and `d` needs it.
+    second.until_count("r1", ObjectPhase::Loaded, 4).await;
+    second.stop().await;
+    // Behind what the run needs: nobody makes a state up.
+    world.bus.inner.truncate(&events, 0, start + 1).await.unwrap();
+    let third = Operator::start(&world, vec![from_offset(&plan, start)]).await;
+    let found = third.until("r1", "there", |_| true).await;
+    assert!(found.problem.unwrap().contains("the log begins at offset"));
+    third.stop().await;
+    let later = Operator::start(&world, vec![]).await;
+    later.handle().add(from_offset(&plan, start));
+    let found = later.until("r1", "there", |_| true).await;
+    assert!(found.problem.unwrap().contains("the log begins at offset"));
 }
