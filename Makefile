@@ -63,7 +63,7 @@ bench: ## How fast runs are, beside a level replay on the same broker; GRAPHS=DI
 speed: ## Objects/s through operator and worker, beside a level replay; release builds; GRAPHS=FOLDER of edge lists
 	@scripts/speed.sh
 
-bench-peers: ## Ray, Dask, Celery, Prefect and Airflow on the same graphs beside ours; GRAPHS=FOLDER of edge lists
+bench-peers: ## Ray, Dask, Celery, Prefect, Airflow and Argo on the same graphs beside ours; GRAPHS=FOLDER of edge lists
 	@scripts/bench-peers.sh
 
 cluster-up: ## A cluster and Kafka on this machine: kind where an engine answers, else a real node (root, Debian)

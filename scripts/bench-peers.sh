@@ -2,12 +2,13 @@
 # Other engines on the same graphs beside ours, interleaved; bench/peers/README.md says what is measured and how.
 #   GRAPHS=DIR     edge lists NAME.tsv.gz in place of the generated graphs      WORKERS=2   of each peer
 #   ROUNDS=5       how often at most; an engine that is slow has fewer          OUT=DIR     for peers.json
-#   ENGINES='ours ray dask celery prefect airflow'                              WARM=45     seconds of work for ours, once
+#   ENGINES='ours ray dask celery prefect airflow argo'                         WARM=45     seconds of work for ours, once
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+export ORCH_CACHE=$CACHE # the peers have another HOME
 export KAFKA_JVM='' # a broker as people have it
 PEERS=$ROOT/bench/peers HOUSE=$CACHE/peers
-ENGINES=${ENGINES:-ours ray dask celery prefect airflow}
+ENGINES=${ENGINES:-ours ray dask celery prefect airflow argo}
 ROUNDS=${ROUNDS:-5} WORKERS=${WORKERS:-2} WARM=${WARM:-45} OUT=${OUT:-$TARGET/bench}
 CHILD='' FAILED=''
 . "$ROOT/scripts/servers.sh"
@@ -39,7 +40,7 @@ aside() {
 # rounds_of ENGINE: fewer for those that take minutes for one
 rounds_of() {
     case $1 in
-    prefect) least "$ROUNDS" 3 ;;
+    prefect | argo) least "$ROUNDS" 3 ;;
     airflow) least "$ROUNDS" 2 ;;
     *) echo "$ROUNDS" ;;
     esac
@@ -88,6 +89,31 @@ redis() {
     PATH=$PATH:$house/bin
 }
 
+# Argo's controller, and kwok in place of kubelets. Its row says what is missing when they do not build.
+argo() {
+    local house
+    house=$HOUSE/argo-$(hash_of "$PEERS"/argo/*/go.mod "$PEERS"/argo/*/go.sum)
+    PATH=$PATH:$house
+    [ ! -e "$house/complete" ] || return 0
+    if ! command -v go > /dev/null; then return; fi
+    say "building Argo's controller and kwok"
+    rm -rf "$HOUSE/argo-"*
+    mkdir -p "$house"
+    (
+        set -e
+        export CGO_ENABLED=0 GOTOOLCHAIN=local
+        cd "$PEERS/argo/kwok"
+        go build -trimpath -ldflags '-s -w' -o "$house/kwok" sigs.k8s.io/kwok/cmd/kwok
+        cd ../controller
+        module=github.com/argoproj/argo-workflows/v4
+        go build -trimpath -ldflags '-s -w' -o "$house/workflow-controller" $module/cmd/workflow-controller
+        mkdir "$house/crds"
+        cp "$(go list -m -f '{{.Dir}}' $module)"/manifests/base/crds/minimal/argoproj*.yaml "$house/crds"
+        chmod -R u+w "$house/crds"
+        touch "$house/complete"
+    ) || rm -rf "$house"
+}
+
 # One round of ours: all rows of `orch-bench`, of which the report takes `operator`. The broker stays, and so does its warmth.
 ours() {
     local out=$WORK/ours
@@ -99,13 +125,18 @@ ours() {
     return "$status"
 }
 
+# peer PYTHON ENGINE
+peer() { aside "$1" "$PEERS/run_$2.py" --workers "$WORKERS" "${FILES[@]}" >> "$ROWS" 2> "$WORK/$2.log"; }
+
 # turn ENGINE: starts it, one round of each graph, ends it
 turn() {
     say "round $ROUND of $(rounds_of "$1"): $1"
     if [ "$1" = ours ]; then
         ours
+    elif [ "$1" = argo ]; then
+        peer python3 "$1"
     elif [ -e "$(house_of "$1")/complete" ]; then
-        aside "$(house_of "$1")/bin/python" "$PEERS/run_$1.py" --workers "$WORKERS" "${FILES[@]}" >> "$ROWS" 2> "$WORK/$1.log"
+        peer "$(house_of "$1")/bin/python" "$1"
     fi
 }
 
@@ -116,8 +147,10 @@ if [ -z "${GRAPHS:-}" ]; then
 fi
 FILES=("$GRAPHS"/*.tsv.gz)
 [ -f "${FILES[0]}" ] || die "$GRAPHS has no file NAME.tsv.gz"
-for engine in $ENGINES; do [ "$engine" = ours ] || install "$engine"; done
+for engine in $ENGINES; do [ ! -f "$PEERS/requirements/$engine.txt" ] || install "$engine"; done
 if wanted celery; then redis; fi
+if wanted argo; then argo; fi
+if wanted argo || wanted ours; then local/node/build.sh etcd kube-apiserver kube-controller-manager kubectl; fi
 if wanted ours; then
     cargo build --release --locked --workspace --bins
     export ORCH_BIN_DIR=$TARGET/release

@@ -5,19 +5,21 @@ of the clock; handing the graph over is inside.
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
 import shutil
 import signal
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 
 import graph as graphs
@@ -64,13 +66,32 @@ class Engine(ABC):
         self.workers = workers
         self.scratch = scratch
 
+    @property
+    def version(self) -> str:
+        return importlib.metadata.version(self.package)
+
+    def obstacle(self) -> str | None:
+        """Why it cannot run here."""
+        return None
+
     @abstractmethod
     def start(self, stack: ExitStack, chosen: list[Graph]) -> None:
         """Starts it, and leaves in the stack how it ends. It may prepare itself for the graphs."""
 
+    def spawn(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        """Starts a program that Ctrl-C does not reach: it would be gone before we have let go of it. It ends with us."""
+        with open(self.scratch / "log", "ab") as log:
+            return subprocess.Popen(
+                command, cwd=self.scratch, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
     @abstractmethod
     def run(self, graph: Graph, submitting: "Stopwatch") -> None:
         """Hands the graph over, with that clock on, and returns when an observer has seen the end."""
+
+    def ran(self, graph: Graph, marks: Path) -> list[tuple[int, int]]:
+        """What ran, in its order, and when, or 0 where nobody knows."""
+        return graphs.marks(marks.read_bytes())
 
     def settle(self, graph: Graph) -> dict[str, object]:
         """After the clock: waits for what the engine still has to write; what came of it is added to the row."""
@@ -80,7 +101,7 @@ class Engine(ABC):
 def row(engine: Engine, graph: Graph) -> dict[str, object]:
     return {
         "engine": engine.name,
-        "version": version(engine.package),
+        "version": engine.version,
         "graph": graph.name,
         "nodes": len(graph.parents),
         "edges": graph.edges,
@@ -102,7 +123,7 @@ def measured(engine: Engine, graph: Graph, marks: Path) -> dict[str, object]:
         seconds = time.perf_counter() - begin
         cpu = usage.cpu_seconds() - cpu
     settled = engine.settle(graph)
-    ran = graphs.marks(marks.read_bytes())
+    ran = engine.ran(graph, marks)
     wrong = graphs.faults(graph, [node for node, _ in ran])
     if wrong:
         sys.exit(f"{engine.name} did not run {graph.name} right: {'; '.join(wrong[:5])} ({len(wrong)} faults)")
@@ -112,7 +133,7 @@ def measured(engine: Engine, graph: Graph, marks: Path) -> dict[str, object]:
         "tasks_per_second": round(len(graph.parents) / seconds, 2),
         "cpu_seconds": round(cpu, 2),
         "peak_memory_mb": round(memory.bytes / 1e6),
-        **(steps([when for _, when in ran]) if graph.is_chain else {}),
+        **(steps([when for _, when in ran if when]) if graph.is_chain else {}),
         **settled,
     }
 
@@ -152,28 +173,53 @@ def main(kind: type[Engine]) -> None:
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     # Below /tmp, because the paths of unix sockets end at 107 characters.
     scratch = Path(tempfile.mkdtemp(prefix="orch-peer."))
+    status = 0
     try:
-        with ExitStack() as stack:
-            marks = scratch / "marks"
-            marks.touch()
-            # Engines keep tokens and settings in the home folder; workers import the modules that lie here.
-            os.environ |= {MARKS: str(marks), "HOME": str(scratch), "PYTHONPATH": str(Path(__file__).parent)}
-            engine = kind(arguments.workers, scratch)
-            fitting = [graph for graph in chosen if len(graph.parents) <= arguments.most]
-            for graph in chosen:
-                if graph not in fitting:
-                    say(row(engine, graph) | {"skipped": f"{kind.why_not_more}; run up to {arguments.most} nodes"})
-            if fitting:
-                engine.start(stack, fitting)
-            for graph in fitting:
-                for round_ in range(arguments.rounds):
-                    say(row(engine, graph) | {"round": round_} | measured(engine, graph, marks))
-    finally:
-        # A second Ctrl-C must not leave half of it behind.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        usage.end_all()
-        shutil.rmtree(scratch, ignore_errors=True)
+        rounds(kind(arguments.workers, scratch), chosen, arguments)
+    except BaseException as error:
+        status = told(error)
+    # A second Ctrl-C must not leave half of it behind.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    usage.end_all()
+    shutil.rmtree(scratch, ignore_errors=True)
+    sys.stdout.flush()
+    # An engine's client that is still there would look for its servers for as long as it has patience.
+    os._exit(status)
+
+
+def rounds(engine: Engine, chosen: list[Graph], arguments: argparse.Namespace) -> None:
+    marks = engine.scratch / "marks"
+    marks.touch()
+    # Engines keep tokens and settings in the home folder; workers import the modules that lie here.
+    os.environ |= {MARKS: str(marks), "HOME": str(engine.scratch), "PYTHONPATH": str(Path(__file__).parent)}
+    fitting = [graph for graph in chosen if not skipped(engine, graph, arguments.most)]
+    with ExitStack() as stack:
+        if fitting:
+            engine.start(stack, fitting)
+        for graph in fitting:
+            for round_ in range(arguments.rounds):
+                say(row(engine, graph) | {"round": round_} | measured(engine, graph, marks))
+
+
+def told(error: BaseException) -> int:
+    """The status to end with, after the text that belongs to it."""
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code
+    if isinstance(error, SystemExit):
+        print(error.code, file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+    return 1
+
+
+def skipped(engine: Engine, graph: Graph, most: int) -> bool:
+    """Says so in a row of its own."""
+    too_large = f"{engine.why_not_more}; run up to {most:,} nodes"
+    why = engine.obstacle() or (too_large if len(graph.parents) > most else None)
+    if why:
+        say(row(engine, graph) | {"skipped": why})
+    return why is not None
 
 
 def parsed(kind: type[Engine]) -> argparse.Namespace:

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import sqlite3
-import subprocess
 import sys
 import urllib.request
 from contextlib import ExitStack
@@ -37,9 +36,10 @@ class Airflow(peer.Engine):
         shutil.copy(DAGS, dags)
         for graph in chosen:
             (dags / f"{graph.name}.json").write_text(json.dumps(graph.parents))
-        self.airflow("db", "migrate").wait()
+        airflow = (sys.executable, "-m", "airflow")
+        self.spawn(*airflow, "db", "migrate").wait()
         for part in ("api-server", "scheduler", "dag-processor"):
-            self.airflow(part)
+            self.spawn(*airflow, part)
         names = {graph.name for graph in chosen}
         peer.wait_for("Airflow's DAGs", lambda: names <= self.ask("select dag_id from serialized_dag"), every=0.5)
         peer.wait_for("Airflow's API", self.signed_in, every=0.5)
@@ -72,11 +72,6 @@ class Airflow(peer.Engine):
             "AIRFLOW_HOME": str(self.scratch),
             "SCARF_ANALYTICS": "false",
         }
-
-    def airflow(self, *arguments: str) -> subprocess.Popen[bytes]:
-        with open(self.scratch / f"{arguments[0]}.log", "wb") as log:
-            command = [sys.executable, "-m", "airflow", *arguments]
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def ask(self, question: str, *values: str) -> set[str]:
         with sqlite3.connect(f"file:{self.scratch}/airflow.db?mode=ro", uri=True, timeout=30) as database:

@@ -2,7 +2,7 @@
 sent when the one before it has ended."""
 
 import os
-import subprocess
+import shutil
 import sys
 from contextlib import ExitStack
 
@@ -37,19 +37,19 @@ class WithRedis(peer.Engine):
     most = 20_000
     why_not_more = "some hundred tasks a second"
 
+    def obstacle(self) -> str | None:
+        return None if shutil.which("redis-server") else "redis-server is not installed"
+
     def start(self, stack: ExitStack, chosen: list[Graph]) -> None:
         port = peer.free_port()
         redis = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", str(self.scratch)]
-        self.spawn([*redis, "--save", "", "--appendonly", "no"])
+        self.spawn(*redis, "--save", "", "--appendonly", "no")
         os.environ[URL] = f"redis://127.0.0.1:{port}"
         app.conf.broker_url, app.conf.result_backend = f"{os.environ[URL]}/0", f"{os.environ[URL]}/1"
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "ERROR"]
         worker = ["worker", "--pool", "prefork", "--concurrency", str(self.workers), *quiet]
-        self.spawn([sys.executable, "-m", "celery", "--app", "run_celery", *worker])
+        self.spawn(sys.executable, "-m", "celery", "--app", "run_celery", *worker)
         group(nothing.si() for _ in range(100)).apply_async().get(timeout=60)
-
-    def spawn(self, command: list[str]) -> None:
-        subprocess.Popen(command, cwd=self.scratch, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def run(self, graph: Graph, submitting: peer.Stopwatch) -> None:
         if graph.is_chain:

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
 import sys
 import time
 import urllib.request
@@ -34,8 +33,8 @@ class Prefect(peer.Engine):
             "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
             "PREFECT_LOGGING_TO_API_ENABLED": "false",
         }
-        server = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        subprocess.Popen(server, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        server = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        self.spawn(sys.executable, "-m", "prefect", *server)
         peer.wait_for("the server's answer", lambda: answers(f"http://127.0.0.1:{port}/api/health"), every=0.5)
         # Not above: it reads its settings when it is imported.
         from prefect import flow, task

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import ray
+from ray._private import ray_constants
 
 import peer
 from graph import Graph
@@ -29,6 +30,8 @@ class Ray(peer.Engine):
     why_not_more = "larger graphs were not tried"
 
     def start(self, stack: ExitStack, chosen: list[Graph]) -> None:
+        # Else it takes the address of another interface, and listens on all of them.
+        ray_constants.ENABLE_RAY_CLUSTER = False
         ray.init(
             num_cpus=self.workers,
             include_dashboard=False,
