@@ -38,8 +38,9 @@ class Airflow(peer.Engine):
             (dags / f"{graph.name}.json").write_text(json.dumps(graph.parents))
         airflow = (sys.executable, "-m", "airflow")
         self.spawn(*airflow, "db", "migrate").wait()
-        for part in ("api-server", "scheduler", "dag-processor"):
-            self.spawn(*airflow, part)
+        # Its server of logs would listen on every interface.
+        for part in (["api-server"], ["scheduler", "--skip-serve-logs"], ["dag-processor"]):
+            self.spawn(*airflow, *part)
         names = {graph.name for graph in chosen}
         peer.wait_for("Airflow's DAGs", lambda: names <= self.ask("select dag_id from serialized_dag"), every=0.5)
         peer.wait_for("Airflow's API", self.signed_in, every=0.5)
@@ -63,8 +64,6 @@ class Airflow(peer.Engine):
             # The same for all three: without it the tasks cannot report.
             "API_AUTH__JWT_SECRET": secrets.token_hex(32),
             "LOGGING__LOGGING_LEVEL": "ERROR",
-            "LOGGING__WORKER_LOG_SERVER_HOST": "127.0.0.1",
-            "LOGGING__WORKER_LOG_SERVER_PORT": str(peer.free_port()),
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
         }

@@ -11,6 +11,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Argo(peer.Engine):
         os.environ |= VARIABLES
         self.spawn("workflow-controller", "--namespaced", *CONTROLLER)
         self.runs = itertools.count()
-        self.run(Graph("warm-up", [[] for _ in range(20)]), peer.Stopwatch())
+        self.run(Graph("warm-up", [[]] * 20), peer.Stopwatch())
 
     def run(self, graph: Graph, submitting: peer.Stopwatch) -> None:
         self.workflow = f"run-{next(self.runs)}"
@@ -78,8 +79,8 @@ class Argo(peer.Engine):
         """No task runs anything here: the order is that in which pods were made, as the API server tells it again."""
         made: list[int] = []
         done: set[int] = set()
-        query = f"?watch=true&resourceVersion={self.since}&timeoutSeconds=5&labelSelector={LABEL}/workflow%3D{self.workflow}"
-        for event in self.api.lines(PODS + query):
+        ours = f"labelSelector={LABEL}/workflow%3D{self.workflow}"
+        for event in self.api.events(f"{PODS}?watch=true&{ours}&resourceVersion={self.since}&timeoutSeconds=60"):
             pod = event["object"]
             node = int(pod["metadata"]["annotations"][f"{LABEL}/node-name"].rpartition(".n")[2])
             if event["type"] == "ADDED":
@@ -89,6 +90,11 @@ class Argo(peer.Engine):
                     sys.exit(f"argo: {node} began before its parent {early[0]} had ended")
             if pod["status"]["phase"] == "Succeeded":
                 done.add(node)
+            if len(done) == len(graph.parents):
+                break
+        pods = len(self.api.call("GET", f"{PODS}?{ours}")["items"] or [])
+        if pods != len(made):
+            sys.exit(f"argo: {pods} pods for {len(made)} nodes")
         return [(node, 0) for node in made]
 
 
@@ -135,14 +141,19 @@ class Api:
         with self.answer(method, path, body) as answer:
             return json.load(answer)
 
-    def lines(self, path: str) -> list[dict]:
-        with self.answer("GET", path, None) as answer:
-            return [json.loads(line) for line in answer]
+    def events(self, path: str) -> Iterator[dict]:
+        """Until the watch ends, or nobody wants more."""
+        try:
+            with self.answer("GET", path, None) as answer:
+                for line in answer:
+                    yield json.loads(line)
+        finally:
+            self.connection.close()  # The next call opens it again.
 
     def answer(self, method: str, path: str, body: object) -> http.client.HTTPResponse:
-        # Of lists nothing but the metadata is asked for: the nodes of a Workflow are a megabyte.
         headers = {"Content-Type": "application/json"}
-        if method == "GET" and path.startswith(WORKFLOWS):
+        if method == "GET" and "watch=" not in path:
+            # The nodes of a Workflow are a megabyte.
             headers["Accept"] = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
         self.connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self.connection.getresponse()

@@ -56,7 +56,7 @@ class Prefect(peer.Engine):
 
         self.flow = nodes
         self.rows = 0
-        self.one_run(Graph("warm-up", [[] for _ in range(20)]), peer.Stopwatch())
+        self.one_run(Graph("warm-up", [[]] * 20), peer.Stopwatch())
 
     def one_run(self, graph: Graph, submitting: peer.Stopwatch) -> None:
         self.rows += len(graph.parents)
