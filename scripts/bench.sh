@@ -3,6 +3,7 @@
 #   GRAPHS=DIR   edge lists NAME.tsv.gz in place of the generated graphs     ROUNDS=5   how often
 #   WARM=45      seconds of work before anything is measured                 OUT=DIR    for bench.json and bench.svg
 #   QUICK=1      one small graph, builds that are not optimised: does it work?
+#   ROWS=operator    only these of engine, operator and local, and nothing but rows
 #   KAFKA=HOST:PORT   a broker that is there already: its topics of this program are gone afterwards
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -19,6 +20,7 @@ if [ "$profile" = release ]; then build+=(--release); fi
 options=(--out "${OUT:-$TARGET/bench}" --rounds "${ROUNDS:-5}" --warm "${WARM:-45}")
 options+=(--revision "$(git describe --always --dirty 2> /dev/null || echo unknown)")
 if [ -n "${GRAPHS:-}" ]; then options+=(--graphs "$GRAPHS"); fi
+if [ -n "${ROWS:-}" ]; then options+=(--rows "$ROWS"); fi
 if [ -n "${QUICK:-}" ]; then options+=(--quick); fi
 if [ -n "${KAFKA:-}" ]; then
     start_servers api

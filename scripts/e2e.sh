@@ -8,7 +8,7 @@ set -euo pipefail
 processes() {
     . "$ROOT/scripts/servers.sh"
     # The whole workspace everywhere: one set of features, one build of everything below.
-    cargo build --locked --workspace --bins --test processes --test speed --test faults
+    cargo build --locked --workspace --bins --test processes --test faults
     start_servers api kafka secure_kafka
     local without=()
     if python3 -m pip --version > /dev/null 2>&1; then
@@ -21,8 +21,9 @@ processes() {
     export ORCH_BIN_DIR=$TARGET/debug
     # They wait more than they work.
     cargo test --locked --workspace --test processes -- --test-threads 8 "${without[@]}"
-    # By itself: it is a measure.
-    cargo test --locked --workspace --test speed -- --nocapture
+    # By itself: it is a measure. Whether it works: times say nothing here.
+    "$ORCH_BIN_DIR/orch-bench" --quick --rounds 1 --warm 0 --out "$SERVERS/bench" --kafka "$ORCH_TEST_KAFKA" \
+        --kafka-dir "$SERVERS/kafka" --api-dir "$SERVERS/api"
     start_spare_kafka twenty minute moved gone paused
     cargo test --locked --workspace --test faults -- --nocapture --test-threads 5
 }

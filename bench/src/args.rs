@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::results::Row;
+
 /// How fast runs are, beside what the broker alone allows.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "orch-bench")]
@@ -32,6 +34,9 @@ pub(crate) struct Args {
     /// How often everything is measured; medians count.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
     pub(crate) rounds: u32,
+    /// Only these rows, beside the replay; then neither the parts of a step nor large graphs are measured.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) rows: Vec<Row>,
     /// Seconds of work before anything is measured. A broker that has just begun compiles itself: it becomes three
     /// times as fast within a minute.
     #[arg(long, default_value_t = 45)]
@@ -39,4 +44,17 @@ pub(crate) struct Args {
     /// One small graph and small raw measures: does it work?
     #[arg(long)]
     pub(crate) quick: bool,
+}
+
+impl Args {
+    /// What is measured of each graph, in this order. Without the replay there would be no ratio.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let wanted = |row: &Row| self.is_complete() || *row == Row::Replay || self.rows.contains(row);
+        Row::ALL.into_iter().filter(wanted).collect()
+    }
+
+    /// Nobody wants less than everything.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.rows.is_empty()
+    }
 }

@@ -18,9 +18,6 @@ use serde_json::json;
 use crate::log::Topics;
 use crate::subject::Subject;
 
-/// The Pipeline that all runs name.
-const PIPELINE: &str = "warm";
-
 /// A status as the watch brought it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Seen {
@@ -43,28 +40,39 @@ pub(crate) struct Applied {
     pub(crate) seen: Vec<Seen>,
 }
 
-/// An operator, and a Pipeline with one worker that is never taken away.
+/// A Pipeline with one worker that is never taken away.
+#[derive(Debug, Clone)]
+pub(crate) struct Warm {
+    name: String,
+    pub(crate) topics: Topics,
+}
+
+/// An operator, and what it needs.
 pub(crate) struct Cluster {
     pub(crate) setup: Setup,
     pub(crate) operator: Process,
     /// Where the operator shows its metrics.
     pub(crate) metrics: String,
-    pub(crate) topics: Topics,
 }
 
 impl Cluster {
-    /// Everything in a namespace of this name, with topics of that prefix.
-    pub(crate) async fn start(setup: Setup, concurrency: usize) -> Self {
+    /// Everything in the namespace of this setup.
+    pub(crate) fn start(setup: Setup) -> Self {
         let metrics = free_address();
         let operator = setup.operator_with("operator", &[("ORCH_LISTEN", &metrics)]);
+        Self { setup, operator, metrics }
+    }
+
+    /// Makes a Pipeline.
+    pub(crate) async fn pipeline(&self, name: &str, concurrency: usize) -> Warm {
         let stage = json!({
             "name": "work", "partitions": 1, "processor": {"simulate": {"duration": "0s"}},
             "worker": {"concurrency": concurrency, "minReplicas": 1, "maxReplicas": 1},
         });
-        setup.pipeline(PIPELINE, &json!([stage])).await;
-        let base = format!("{0}.{0}.{PIPELINE}", setup.namespace);
+        self.setup.pipeline(name, &json!([stage])).await;
+        let base = format!("{0}.{0}.{name}", self.setup.namespace);
         let topics = Topics { ready: format!("{base}.work"), events: format!("{base}.events") };
-        Self { setup, operator, metrics, topics }
+        Warm { name: name.to_owned(), topics }
     }
 
     /// Its worker processes.
@@ -84,10 +92,10 @@ impl Cluster {
     }
 
     /// Applies a run and watches until its status says that it succeeded.
-    pub(crate) async fn apply(&self, name: &str, objects_from: &serde_json::Value) -> Applied {
+    pub(crate) async fn apply(&self, name: &str, warm: &Warm, objects_from: &serde_json::Value) -> Applied {
         let run = json!({
             "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": name},
-            "spec": {"pipelineRef": {"name": PIPELINE}, "objectsFrom": objects_from},
+            "spec": {"pipelineRef": {"name": warm.name}, "objectsFrom": objects_from},
         });
         let run: PipelineRun = serde_json::from_value(run).unwrap();
         let api: Api<PipelineRun> = Api::namespaced(self.setup.client.clone(), &self.setup.namespace);

@@ -14,7 +14,12 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// Nothing before this offset of the events topic speaks of the run.
+    /// End of the ready topic.
+    pub(crate) fn ready(self) -> i64 {
+        self.ready
+    }
+
+    /// End of the events topic: nothing before this offset speaks of the run.
     pub(crate) fn events(self) -> i64 {
         self.events
     }

@@ -7,12 +7,16 @@
 mod args;
 mod cluster;
 mod engine;
+mod hops;
 mod lag;
+mod large;
 mod local;
 mod log;
 mod machine;
 mod metrics;
 mod numbers;
+mod observer;
+mod plot;
 mod replay;
 mod results;
 mod rounds;
@@ -25,8 +29,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use orch_bus::Bus;
 use orch_bus::kafka::{KafkaBus, KafkaConfig};
+use orch_bus::{Bus, BusError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Args;
@@ -43,13 +47,18 @@ fn main() -> ExitCode {
     runtime.shutdown_timeout(LEAVE);
     // Of this program's own topics none is left, also on a broker that others use.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(delete_topics(&args.kafka, &format!("{name}.")));
+    if let Err(error) = runtime.block_on(delete_topics(&args.kafka, &format!("{name}."))) {
+        eprintln!("error: topics {name}.* may be left behind: {error}");
+    }
     let Some(results) = measured else { return ExitCode::FAILURE };
     say(&table::all(&results));
     std::fs::create_dir_all(&args.out).unwrap();
-    let file = args.out.join("bench.json");
-    std::fs::write(&file, serde_json::to_string_pretty(&results).unwrap() + "\n").unwrap();
-    say(&format!("written: {}", file.display()));
+    let json = serde_json::to_string_pretty(&results).unwrap() + "\n";
+    for (name, text) in [("bench.json", json), ("bench.svg", plot::svg(&results))] {
+        let file = args.out.join(name);
+        std::fs::write(&file, text).unwrap();
+        say(&format!("written: {}", file.display()));
+    }
     ExitCode::SUCCESS
 }
 
@@ -70,10 +79,10 @@ async fn measure_or_stop(args: &Args, name: &str) -> Option<Results> {
     None
 }
 
-async fn delete_topics(kafka: &str, prefix: &str) {
-    let bus = KafkaBus::new(KafkaConfig::plain(kafka)).unwrap();
-    let topics = bus.list_topics(prefix).await.unwrap();
-    bus.delete_topics(&topics).await.unwrap();
+async fn delete_topics(kafka: &str, prefix: &str) -> Result<(), BusError> {
+    let bus = KafkaBus::new(KafkaConfig::plain(kafka))?;
+    let topics = bus.list_topics(prefix).await?;
+    bus.delete_topics(&topics).await
 }
 
 /// A line for whoever watches.

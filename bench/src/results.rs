@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::hops::Hops;
+use crate::large::LargeResults;
 use crate::metrics::Writes;
 use crate::numbers::{Quantiles, Spread};
 use crate::usage::Taken;
@@ -15,6 +18,7 @@ pub(crate) struct Results {
     pub(crate) settings: Settings,
     pub(crate) raw: Raw,
     pub(crate) graphs: Vec<GraphResults>,
+    pub(crate) large: Vec<LargeResults>,
 }
 
 /// Where it was measured.
@@ -56,6 +60,8 @@ pub(crate) struct GraphResults {
     pub(crate) levels: usize,
     pub(crate) rows: Vec<RowResults>,
     pub(crate) operator: OperatorResults,
+    /// Of a run by itself.
+    pub(crate) hops_ms: Option<Hops>,
 }
 
 /// Of one way to run a graph.
@@ -85,7 +91,7 @@ pub(crate) struct OperatorResults {
 }
 
 /// The ways to run a graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Row {
     /// The records alone.

@@ -12,11 +12,14 @@ use orch_e2e::http;
 use orch_e2e::setup::Setup;
 
 use crate::args::Args;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Warm};
 use crate::engine::Engine;
+use crate::hops::Hops;
 use crate::lag::lag_ms;
+use crate::large::{self, LargeResults};
 use crate::metrics::{ANSWER_TO_READY, Histogram, Writes, since, writes};
 use crate::numbers::{Quantiles, Spread};
+use crate::observer::{self, Observer};
 use crate::replay::{RECORD_BYTES, Replay};
 use crate::results::{GraphResults, Measure, OperatorResults, Raw, Results, Row, Settings, of_row};
 use crate::subject::{Subject, subjects};
@@ -33,6 +36,7 @@ struct Bench {
     replay: Arc<Replay>,
     engine: Engine,
     cluster: Cluster,
+    warm: Warm,
     /// Broker, API server and its store, where they run here.
     servers: Processes,
 }
@@ -44,6 +48,7 @@ struct Case {
     file: PathBuf,
     rounds: BTreeMap<Row, Vec<Measure>>,
     applied: Vec<AppliedMeasure>,
+    hops: Option<Hops>,
 }
 
 /// What only a run through the operator has.
@@ -64,7 +69,14 @@ pub(crate) async fn measure(args: Args, name: String) -> Results {
     for (number, subject) in subjects.into_iter().enumerate() {
         let objects_from = bench.cluster.store(number, &subject).await;
         let file = local::write(bench.cluster.setup.folder.path(), number, &subject);
-        cases.push(Case { subject, objects_from, file, rounds: BTreeMap::new(), applied: Vec::new() });
+        cases.push(Case {
+            subject,
+            objects_from,
+            file,
+            rounds: BTreeMap::new(),
+            applied: Vec::new(),
+            hops: None,
+        });
     }
     bench.warm_up(&cases).await;
     let (mut steps, mut pipelined) = (Vec::new(), Vec::new());
@@ -77,6 +89,8 @@ pub(crate) async fn measure(args: Args, name: String) -> Results {
             say(&format!("round {round} of {}: {} in {took:.1} s", bench.args.rounds, case.subject.name));
         }
     }
+    bench.hops(&mut cases).await;
+    let large = bench.large().await;
     Results {
         machine: machine::this(&bench.args),
         settings: bench.settings(),
@@ -84,7 +98,8 @@ pub(crate) async fn measure(args: Args, name: String) -> Results {
             ping_pong_ms: Quantiles::of(steps.iter().map(|step| step.as_secs_f64() * 1e3)),
             pipelined_records_per_s: Spread::of(pipelined),
         },
-        graphs: cases.iter().map(Case::results).collect(),
+        graphs: cases.into_iter().map(Case::results).collect(),
+        large,
     }
 }
 
@@ -94,10 +109,12 @@ impl Bench {
         let setup = Setup::with_kafka(name, args.kafka.clone()).await;
         let prefix = format!("{name}.");
         let folder = setup.folder.path().to_path_buf();
-        let (engine, cluster) = tokio::join!(
-            Engine::start(bus.clone(), &args.kafka, &prefix, CONCURRENCY, &folder),
-            Cluster::start(setup, CONCURRENCY),
-        );
+        let (engine, (cluster, warm)) =
+            tokio::join!(Engine::start(bus.clone(), &args.kafka, &prefix, CONCURRENCY, &folder), async {
+                let cluster = Cluster::start(setup);
+                let warm = cluster.pipeline("warm", CONCURRENCY).await;
+                (cluster, warm)
+            },);
         let (kafka, topics) = (args.kafka.clone(), format!("{prefix}replay."));
         let replay = tokio::task::spawn_blocking(move || Replay::new(&kafka, &topics)).await.unwrap();
         let server = |name, folder: &Option<PathBuf>, file: &str| {
@@ -109,7 +126,7 @@ impl Bench {
             server("etcd", &args.api_dir, "etcd.pid"),
         ];
         let servers = servers.into_iter().flatten().collect();
-        Self { args, bus, replay: Arc::new(replay), engine, cluster, servers }
+        Self { args, bus, replay: Arc::new(replay), engine, cluster, warm, servers }
     }
 
     /// Work until everything that compiles or caches has done so.
@@ -123,7 +140,7 @@ impl Bench {
                 self.replays(&case.subject.levels).await;
                 self.engine.run(&case.subject).await;
                 let name = format!("warm-{number}");
-                self.cluster.apply(&name, &case.objects_from).await;
+                self.cluster.apply(&name, &self.warm, &case.objects_from).await;
                 self.cluster.delete(&name).await;
                 if Instant::now() > end {
                     return;
@@ -150,7 +167,7 @@ impl Bench {
 
     /// Every row once.
     async fn round(&mut self, name: &str, case: &mut Case) {
-        for row in Row::ALL {
+        for row in self.args.rows() {
             let measure = match row {
                 Row::Replay => self.round_replay(case).await,
                 Row::Engine => self.round_engine(case).await,
@@ -181,12 +198,12 @@ impl Bench {
         let histogram = || Histogram::read(&http::get(&cluster.metrics, "/metrics"), ANSWER_TO_READY);
         let histogram_before = histogram();
         let bytes_before = self.kafka_bytes();
-        let mark = cluster.topics.mark(&*self.bus).await;
+        let mark = self.warm.topics.mark(&*self.bus).await;
         let usage = Usage::begin(&self.processes(&processes));
-        let applied = cluster.apply(name, &case.objects_from).await;
+        let applied = cluster.apply(name, &self.warm, &case.objects_from).await;
         let taken = usage.end();
         let writes = since(&writes_before, &self.writes().await);
-        let times = cluster.topics.times(&*self.bus, mark, &applied.uid).await;
+        let times = self.warm.topics.times(&*self.bus, mark, &applied.uid).await;
         assert_eq!(times.loaded_ms.len(), case.subject.len(), "every object was loaded");
         let grown = |(topic, bytes): (String, u64)| {
             let before = bytes_before.get(&topic).copied().unwrap_or(0);
@@ -210,6 +227,42 @@ impl Bench {
         Measure { run_s: ran.run.as_secs_f64(), whole_s: ran.whole.as_secs_f64(), taken }
     }
 
+    /// Where the time of a step goes: with a worker that logs each object, and one more reader of the topics. Beside
+    /// the rounds, because both take time themselves.
+    async fn hops(&self, cases: &mut [Case]) {
+        if !self.args.is_complete() {
+            return;
+        }
+        let others = self.cluster.setup.kubelet.logs();
+        self.cluster.setup.kubelet.log_from_now_on("info,orch_workers=debug");
+        let watched = self.cluster.pipeline("watched", CONCURRENCY).await;
+        for (number, case) in cases.iter_mut().enumerate() {
+            let name = format!("hops-warm-{number}");
+            self.cluster.apply(&name, &watched, &case.objects_from).await;
+            self.cluster.delete(&name).await;
+            let log =
+                self.cluster.setup.kubelet.logs().into_iter().find(|log| !others.contains(log)).unwrap();
+            let from = observer::length(&log);
+            let observer =
+                Observer::start(&self.args.kafka, &watched.topics, watched.topics.mark(&*self.bus).await);
+            let name = format!("hops-{number}");
+            self.cluster.apply(&name, &watched, &case.objects_from).await;
+            let mut stamps = tokio::task::spawn_blocking(|| observer.end()).await.unwrap();
+            observer::add_log(&mut stamps, &log, from);
+            case.hops = Some(Hops::of(&case.subject.graph, &stamps));
+            self.cluster.delete(&name).await;
+            say(&format!("hops: {}", case.subject.name));
+        }
+    }
+
+    /// Graphs that no cluster run takes. Nothing else may be in this program's way: after everything else.
+    async fn large(&self) -> Vec<LargeResults> {
+        if self.args.quick || self.args.graphs.is_some() || !self.args.is_complete() {
+            return Vec::new();
+        }
+        large::measure(self.cluster.setup.folder.path(), self.args.rounds).await
+    }
+
     /// These, the servers, and this program.
     fn processes(&self, others: &[(&'static str, u32)]) -> Processes {
         let mut all = self.servers.clone();
@@ -226,7 +279,7 @@ impl Bench {
     /// Bytes of the topics that runs of the operator use, where the broker's folder is known.
     fn kafka_bytes(&self) -> BTreeMap<String, u64> {
         let Some(folder) = &self.args.kafka_dir else { return BTreeMap::new() };
-        let topics = [&self.cluster.topics.ready, &self.cluster.topics.events];
+        let topics = [&self.warm.topics.ready, &self.warm.topics.events];
         let of = |topic: &String| {
             let files = std::fs::read_dir(folder.join("data").join(format!("{topic}-0"))).unwrap();
             let segments = files
@@ -264,8 +317,8 @@ fn client_settings(log: &str) -> BTreeMap<String, String> {
 }
 
 impl Case {
-    fn results(&self) -> GraphResults {
-        let Self { subject, rounds, applied, .. } = self;
+    fn results(self) -> GraphResults {
+        let Self { subject, rounds, applied, hops, .. } = self;
         let replays = &rounds[&Row::Replay];
         let spread = |part: fn(&AppliedMeasure) -> Option<f64>| Spread::of(applied.iter().filter_map(part));
         let answers = applied.iter().filter_map(|measure| measure.answer_to_ready);
@@ -289,6 +342,7 @@ impl Case {
                 kafka_bytes: last.map(|measure| measure.kafka_bytes.clone()).unwrap_or_default(),
                 answer_to_ready_ms: answers.last().copied(),
             },
+            hops_ms: hops,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Graphs of the shapes that people have, made by number: the same ones on every machine.
 
+use std::fmt::Write as _;
+
 use orch_e2e::graphs::{Graph, layered};
 
 /// The layered graph: as many objects as the circuit, and as deep.
@@ -9,6 +11,34 @@ pub(crate) const LAYERED: (usize, usize, usize) = (70, 210, 2);
 const CIRCUIT_LEVELS: usize = 71;
 const CIRCUIT_WIDTH: f64 = 1_000.0;
 const CIRCUIT_TAPER: f64 = 3.9;
+
+/// Too large for a cluster run, as edge lists: name, objects, edges, levels.
+pub(crate) const LARGE: [(&str, usize, usize, usize); 2] =
+    [("circuit, very deep", 214_591, 429_182, 24_802), ("layered, very large", 1_000_000, 5_000_000, 100)];
+
+/// An edge list of this size: each object below the first level has a parent on the level above, the other edges come
+/// from anywhere above.
+pub(crate) fn edge_lines(objects: usize, edges: usize, levels: usize) -> String {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let start = |level: usize| level * objects / levels;
+    let mut pairs = Vec::with_capacity(edges);
+    for level in 1..levels {
+        for child in start(level)..start(level + 1) {
+            pairs.push((random.within(start(level - 1)..start(level)), child));
+        }
+    }
+    while pairs.len() < edges {
+        let child = random.within(start(1)..objects);
+        let level = (child * levels / objects).max(1);
+        pairs.push((random.within(0..start(level).min(child)), child));
+    }
+    pairs.sort_unstable();
+    let mut text = String::new();
+    for (parent, child) in pairs {
+        let _ = writeln!(text, "n{parent}\tn{child}");
+    }
+    text
+}
 
 /// Everything that is made.
 pub(crate) fn all() -> Vec<(&'static str, Graph)> {
@@ -162,6 +192,15 @@ mod tests {
         }
         let most = readers.values().max();
         assert!(most.is_some_and(|most| *most >= 8), "{most:?}");
+    }
+
+    #[test]
+    fn an_edge_list_has_the_depth_and_the_edges_that_were_asked_for() {
+        let text = edge_lines(1_000, 3_000, 100);
+        assert_eq!(text.lines().count(), 3_000);
+        let (spec, _) = orch_core::catalogue::read("made", text.as_bytes()).unwrap();
+        let plan = orch_core::plan::plan(spec).unwrap();
+        assert_eq!(orch_core::graph::Order::of(&plan.graph).depth(), 100);
     }
 
     #[test]

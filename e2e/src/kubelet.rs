@@ -33,6 +33,8 @@ pub struct Lives {
 /// The workers of a namespace.
 pub struct Kubelet {
     workers: Arc<Mutex<HashMap<String, Vec<Worker>>>>,
+    /// Of the log of workers that are started.
+    filter: Arc<Mutex<String>>,
     task: JoinHandle<()>,
 }
 
@@ -49,8 +51,16 @@ impl Kubelet {
     /// Starts following.
     pub fn start(client: Client, namespace: &str, folder: &Path) -> Self {
         let workers = Arc::new(Mutex::new(HashMap::new()));
-        let task = tokio::spawn(follow(client, namespace.to_owned(), folder.to_path_buf(), workers.clone()));
-        Self { workers, task }
+        let filter = std::env::var("ORCH_TEST_LOG").unwrap_or_else(|_| "info".to_owned());
+        let filter = Arc::new(Mutex::new(filter));
+        let (folder, namespace) = (folder.to_path_buf(), namespace.to_owned());
+        let task = tokio::spawn(follow(client, namespace, folder, workers.clone(), filter.clone()));
+        Self { workers, filter, task }
+    }
+
+    /// Workers that are started from now on log by this filter.
+    pub fn log_from_now_on(&self, filter: &str) {
+        filter.clone_into(&mut self.filter.lock().unwrap());
     }
 
     /// Names of the workers that run.
@@ -119,6 +129,7 @@ async fn follow(
     namespace: String,
     folder: PathBuf,
     workers: Arc<Mutex<HashMap<String, Vec<Worker>>>>,
+    filter: Arc<Mutex<String>>,
 ) {
     let api: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
     let mut events = watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
@@ -137,7 +148,8 @@ async fn follow(
                 let have = workers.lock().unwrap().get(&name).map_or(0, Vec::len);
                 for _ in have..wanted {
                     number += 1;
-                    let worker = start(&client, &deployment, &folder, number).await;
+                    let filter = filter.lock().unwrap().clone();
+                    let worker = start(&client, &deployment, &folder, number, &filter).await;
                     workers.lock().unwrap().entry(name.clone()).or_default().push(worker);
                 }
                 let surplus: Vec<Worker> = {
@@ -172,7 +184,13 @@ async fn report(api: &Api<Deployment>, deployment: &Deployment, replicas: usize)
     }
 }
 
-async fn start(client: &Client, deployment: &Deployment, folder: &Path, number: usize) -> Worker {
+async fn start(
+    client: &Client,
+    deployment: &Deployment,
+    folder: &Path,
+    number: usize,
+    filter: &str,
+) -> Worker {
     let name = format!("{}-{number}", deployment.name_any());
     let spec = deployment.spec.template.spec.as_ref().unwrap();
     let container = spec.containers.iter().find(|container| container.name == "worker").unwrap();
@@ -194,7 +212,7 @@ async fn start(client: &Client, deployment: &Deployment, folder: &Path, number: 
             }
         }
     }
-    let variables = variables(container, &config, &name);
+    let variables = variables(container, &config, &name, filter);
     let log = folder.join(format!("{name}.log"));
     let (life, process) = live(&name, &variables, &log);
     let template = deployment.spec.template.clone();
@@ -223,14 +241,14 @@ where
         .unwrap()
 }
 
-fn variables(container: &Container, config: &Path, name: &str) -> Vec<(String, String)> {
+fn variables(container: &Container, config: &Path, name: &str, log: &str) -> Vec<(String, String)> {
     let given =
         container.env.iter().flatten().map(|var| (var.name.clone(), var.value.clone().unwrap_or_default()));
     let mut variables: Vec<(String, String)> = given.collect();
     let ours = [
         ("ORCH_CONFIG_DIR", config.display().to_string()),
         ("ORCH_LISTEN", "127.0.0.1:0".to_owned()),
-        ("ORCH_LOG", std::env::var("ORCH_TEST_LOG").unwrap_or_else(|_| "info".to_owned())),
+        ("ORCH_LOG", log.to_owned()),
         ("POD_NAME", name.to_owned()),
     ];
     for (key, value) in ours {
