@@ -22,6 +22,9 @@ use crate::guarded::Guarded;
 use crate::scope::Scope;
 use crate::stages::{SetHandle, SetKey};
 
+/// How often a set is looked at after its log has grown: commits and statuses come later than the records.
+const LOOKS: u32 = 5;
+
 /// Looks again and again at the sets of a scope, until `stop`. `runs` are all runs there.
 pub(crate) async fn watch(
     context: Arc<Context>,
@@ -33,8 +36,7 @@ pub(crate) async fn watch(
     if !config.truncate {
         return;
     }
-    // Where each log was at the last look that was worth it.
-    let mut looked = HashMap::new();
+    let mut looks: HashMap<SetKey, Looks> = HashMap::new();
     loop {
         tokio::select! {
             () = tokio::time::sleep(config.truncate_every) => {}
@@ -42,12 +44,12 @@ pub(crate) async fn watch(
         }
         let sets: Vec<_> =
             context.registry.all().into_iter().filter(|set| scope.covers(&set.set.namespace)).collect();
-        looked.retain(|key, _| sets.iter().any(|set| SetKey::of_set(&set.set) == *key));
+        looks.retain(|key, _| sets.iter().any(|set| SetKey::of_set(&set.set) == *key));
         for set in sets {
             let key = SetKey::of_set(&set.set);
             let Some(Needed { position, .. }) = set.needed().await else { continue };
-            let moved = position - looked.get(&key).copied().unwrap_or(0);
-            if moved < config.truncate_records || set.is_away() {
+            let look = looks.entry(key.clone()).or_default();
+            if set.is_away() || !look.is_due(position, config.truncate_records) {
                 continue;
             }
             let of_set = Runs::of(&key, &runs.state());
@@ -55,10 +57,29 @@ pub(crate) async fn watch(
                 && let Err(error) = truncate(&set, &of_set, config.truncate_records).await
             {
                 warn!(set = %set.set.name, %error, "topics were not truncated");
-                continue;
             }
-            looked.insert(key, position);
         }
+    }
+}
+
+/// When a set is looked at.
+#[derive(Debug, Default)]
+struct Looks {
+    /// Where its log was when it had grown.
+    position: i64,
+    /// So many looks are left.
+    left: u32,
+}
+
+impl Looks {
+    /// Whether it is time, with the log at `position`: when that has grown, and a few times more.
+    fn is_due(&mut self, position: i64, worth: i64) -> bool {
+        if position - self.position >= worth {
+            *self = Self { position, left: LOOKS };
+        }
+        let is_due = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_due
     }
 }
 
@@ -161,6 +182,15 @@ mod tests {
 
     fn need(start_offset: Option<i64>, is_over: bool, is_driven: bool) -> Need {
         Need { start_offset, is_over, is_driven }
+    }
+
+    #[test]
+    fn a_set_is_looked_at_a_few_times_after_its_log_has_grown() {
+        let mut looks = Looks::default();
+        let mut due = |position| looks.is_due(position, 100);
+        assert!(!due(99) && due(100));
+        assert_eq!((0..10).filter(|_| due(150)).count() as u32, LOOKS - 1);
+        assert!(!due(199) && due(200) && due(300));
     }
 
     #[test]

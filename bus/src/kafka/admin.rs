@@ -297,8 +297,14 @@ impl Core {
             .add_partition_offset(topic, partition, Offset::Offset(before))
             .map_err(|error| explained(&error))?;
         let options = AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK));
-        let outcome =
-            self.admin.delete_records(&offsets, &options).await.map_err(|error| explained(&error))?;
+        let outcome = match self.admin.delete_records(&offsets, &options).await {
+            Ok(outcome) => outcome,
+            // Nobody leads such a partition.
+            Err(KafkaError::AdminOp(RDKafkaErrorCode::NoEnt)) => {
+                return Err(BusError::UnknownTopic(topic.to_owned()));
+            }
+            Err(error) => return Err(explained(&error)),
+        };
         for element in outcome.elements() {
             match element.error() {
                 Ok(()) => {}

@@ -119,9 +119,19 @@ proptest! {
     }
 
     #[test]
-    fn folding_from_a_snapshot_is_folding_from_the_start(case in cases(12), at in any::<prop::sample::Index>()) {
-        let mut world = World::new(&case);
-        world.run_to_the_end();
+    fn folding_from_a_snapshot_is_folding_from_the_start(
+        case in cases(12),
+        (fail_fast, cancel_at) in (any::<bool>(), 0_usize..160),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut world = World::new(&Case { fail_fast, ..case });
+        let mut steps = 0;
+        while !world.is_over() {
+            world.leaders[0].orders.cancel |= steps == cancel_at;
+            world.step();
+            steps += 1;
+        }
+        world.read_all();
         let plan = world.leader().state.plan();
         let (before, after) = world.topics.events.split_at(at.index(world.topics.events.len() + 1));
         let state = folded(plan, before);
