@@ -10,7 +10,7 @@ export KAFKA_JVM='' # a broker as people have it
 PEERS=$ROOT/bench/peers HOUSE=$CACHE/peers
 ENGINES=${ENGINES:-ours ray dask celery prefect airflow argo}
 ROUNDS=${ROUNDS:-5} WORKERS=${WORKERS:-2} WARM=${WARM:-45} OUT=${OUT:-$TARGET/bench}
-CHILD='' FAILED=''
+CHILD='' FAILED='' REVISION=$(git describe --always --dirty 2> /dev/null || echo unknown)
 . "$ROOT/scripts/servers.sh"
 trap end EXIT
 WORK=$SERVERS/peers ROWS=$SERVERS/peers/rows.jsonl
@@ -114,15 +114,13 @@ argo() {
     ) || rm -rf "$house"
 }
 
-# One round of ours: all rows of `orch-bench`, of which the report takes `operator`. The broker stays, and so does its warmth.
+# One round of ours. The broker stays, and so does its warmth.
 ours() {
-    local out=$WORK/ours
-    aside "$TARGET/release/orch-bench" --graphs "$GRAPHS" --rounds 1 --warm "$WARM" --out "$out" --kafka "$ORCH_TEST_KAFKA" \
-        --kafka-dir "$SERVERS/kafka" --api-dir "$SERVERS/api" > "$WORK/ours.log" 2>&1 &&
-        python3 "$PEERS/report.py" ours "$out/bench.json" >> "$ROWS"
-    local status=$?
+    local out=$WORK/ours status=0
+    aside "$TARGET/release/orch-bench" --rows operator --rounds 1 --warm "$WARM" --graphs "$GRAPHS" --out "$out" --revision "$REVISION" \
+        --kafka "$ORCH_TEST_KAFKA" --kafka-dir "$SERVERS/kafka" --api-dir "$SERVERS/api" > "$WORK/ours.log" 2>&1 || status=$?
     WARM=2
-    return "$status"
+    [ "$status" = 0 ] && python3 "$PEERS/report.py" ours "$out/bench.json" >> "$ROWS"
 }
 
 # peer PYTHON ENGINE
@@ -166,5 +164,5 @@ for ((ROUND = 1; ROUND <= ROUNDS; ROUND++)); do
         }
     done
 done
-python3 "$PEERS/report.py" table "$ROWS" "$OUT/peers.json" "$(git describe --always --dirty 2> /dev/null || echo unknown)"
+python3 "$PEERS/report.py" table "$ROWS" "$OUT/peers.json" "$REVISION"
 [ -z "$FAILED" ] || die "these failed, in a round each:$FAILED"
