@@ -68,19 +68,18 @@ install() {
     fi
 }
 
+REDIS_LIBRARIES="libatomic1 libjemalloc2 liblzf1 lua-bitop lua-cjson liblua5.1-0"
 # Celery's Redis: the one that is there; else Debian's package, unpacked into the cache, for which nobody must be root.
 redis() {
-    local house=$HOUSE/redis libraries
+    local house=$HOUSE/redis libraries package
     if command -v redis-server > /dev/null || ! command -v apt-get dpkg-deb > /dev/null; then return; fi
     if [ ! -x "$house/bin/redis-server" ]; then
         say "unpacking redis-server"
         rm -rf "$house"
         mkdir -p "$house/packages" "$house/bin"
-        (
-            cd "$house/packages"
-            apt-get download -qq redis-server redis-tools libatomic1 libjemalloc2 liblzf1 lua-bitop lua-cjson liblua5.1-0 2> /dev/null
-            for package in *.deb; do dpkg-deb -x "$package" "$house"; done
-        ) || return 0 # its row says that it is missing
+        # Where it fails, Celery's row says what is missing.
+        (cd "$house/packages" && apt-get download -qq redis-server redis-tools $REDIS_LIBRARIES 2> /dev/null) || return 0
+        for package in "$house"/packages/*.deb; do dpkg-deb -x "$package" "$house" || return 0; done
         rm -rf "$house/packages"
         libraries=$(dirname "$(find "$house" -name 'libjemalloc.so*' -print -quit)")
         printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$libraries" "$house/usr/bin/redis-server" > "$house/bin/redis-server"
@@ -89,6 +88,7 @@ redis() {
     PATH=$PATH:$house/bin
 }
 
+ARGO=github.com/argoproj/argo-workflows/v4
 # Argo's controller, and kwok in place of kubelets. Its row says what is missing when they do not build.
 argo() {
     local house
@@ -98,21 +98,19 @@ argo() {
     if ! command -v go > /dev/null; then return; fi
     say "building Argo's controller and kwok"
     rm -rf "$HOUSE/argo-"*
-    mkdir -p "$house"
-    (
-        set -e
-        export CGO_ENABLED=0 GOTOOLCHAIN=local
-        cd "$PEERS/argo/kwok"
-        go build -trimpath -ldflags '-s -w' -o "$house/kwok" sigs.k8s.io/kwok/cmd/kwok
-        cd ../controller
-        module=github.com/argoproj/argo-workflows/v4
-        go build -trimpath -ldflags '-s -w' -o "$house/workflow-controller" $module/cmd/workflow-controller
-        mkdir "$house/crds"
-        cp "$(go list -m -f '{{.Dir}}' $module)"/manifests/base/crds/minimal/argoproj*.yaml "$house/crds"
+    mkdir -p "$house/crds"
+    if go_build kwok "$house/kwok" sigs.k8s.io/kwok/cmd/kwok &&
+        go_build controller "$house/workflow-controller" $ARGO/cmd/workflow-controller &&
+        cp "$(cd "$PEERS/argo/controller" && go list -m -f '{{.Dir}}' $ARGO)"/manifests/base/crds/minimal/argoproj*.yaml "$house/crds"; then
         chmod -R u+w "$house/crds"
         touch "$house/complete"
-    ) || rm -rf "$house"
+    else
+        rm -rf "$house"
+    fi
 }
+
+# go_build MODULE FILE PACKAGE
+go_build() { (cd "$PEERS/argo/$1" && CGO_ENABLED=0 GOTOOLCHAIN=local go build -trimpath -ldflags '-s -w' -o "$2" "$3"); }
 
 # One round of ours. The broker stays, and so does its warmth.
 ours() {

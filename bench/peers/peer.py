@@ -53,7 +53,7 @@ class Stopwatch:
 
 
 class Engine(ABC):
-    """A peer, started when it is entered."""
+    """A peer."""
 
     name: str
     package: str
