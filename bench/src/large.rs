@@ -8,7 +8,7 @@ use orch_core::plan::plan;
 use serde::Serialize;
 
 use crate::numbers::Spread;
-use crate::shapes::{LARGE, edge_lines};
+use crate::shapes::{LARGE, Order, edge_lines};
 use crate::{local, say};
 
 /// Objects of the largest graph that is run.
@@ -17,7 +17,7 @@ const MAX_RUN: usize = 500_000;
 /// What became of one.
 #[derive(Debug, Serialize)]
 pub(crate) struct LargeResults {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) objects: usize,
     pub(crate) edges: usize,
     pub(crate) levels: usize,
@@ -25,7 +25,7 @@ pub(crate) struct LargeResults {
     pub(crate) plan_ms: Option<Spread>,
     /// Both.
     pub(crate) total_ms: Option<Spread>,
-    /// A local run by its own clock, in seconds; of the very largest none.
+    /// A local run by its own clock, in seconds; of the very largest none, and one of each.
     pub(crate) local_s: Option<Spread>,
     /// The same with the process around it.
     pub(crate) local_whole_s: Option<Spread>,
@@ -35,8 +35,12 @@ pub(crate) struct LargeResults {
 /// All of them.
 pub(crate) async fn measure(folder: &Path, rounds: u32) -> Vec<LargeResults> {
     let mut results = Vec::new();
-    for (name, objects, edges, levels) in LARGE {
-        let text = edge_lines(objects, edges, levels);
+    let orders =
+        LARGE.into_iter().flat_map(|graph| [Order::Sorted, Order::Shuffled].map(|order| (graph, order)));
+    for ((name, objects, edges, levels), order) in orders {
+        let name =
+            if order == Order::Sorted { name.to_owned() } else { "the same, lines shuffled".to_owned() };
+        let text = edge_lines(objects, edges, levels, order);
         let (mut reads, mut plans, mut totals, mut runs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let file = folder.join("large.tsv");
         std::fs::write(&file, &text).unwrap();
@@ -51,10 +55,11 @@ pub(crate) async fn measure(folder: &Path, rounds: u32) -> Vec<LargeResults> {
             reads.push(read);
             plans.push(total - read);
             totals.push(total);
-            if objects <= MAX_RUN {
+            if objects <= MAX_RUN && order == Order::Sorted {
                 runs.push(local::run(&file, objects).await);
             }
         }
+        say(&format!("large: {name}"));
         results.push(LargeResults {
             name,
             objects,
@@ -67,7 +72,6 @@ pub(crate) async fn measure(folder: &Path, rounds: u32) -> Vec<LargeResults> {
             local_whole_s: Spread::of(runs.iter().map(|ran| ran.whole.as_secs_f64())),
             local_peak_mb: Spread::of(runs.iter().map(|ran| ran.taken.peak_mb)),
         });
-        say(&format!("large: {name}"));
     }
     results
 }

@@ -9,6 +9,8 @@ const GAP: f64 = 36.0;
 const LEFT: f64 = 64.0;
 const TOP: f64 = 56.0;
 const HEIGHT: f64 = 320.0;
+/// What title and legend need.
+const WIDTH: f64 = 640.0;
 /// For the names of graphs, which stand askew.
 const BOTTOM: f64 = 130.0;
 
@@ -27,7 +29,7 @@ pub(crate) fn svg(results: &Results) -> String {
     let values = groups.iter().flat_map(|(_, values)| values.iter().flatten().copied());
     let scale = Scale::of(values);
     let group = BAR * BARS.len() as f64 + GAP;
-    let (width, height) = (LEFT + group * groups.len() as f64 + GAP, TOP + HEIGHT + BOTTOM);
+    let (width, height) = ((LEFT + group * groups.len() as f64 + GAP).max(WIDTH), TOP + HEIGHT + BOTTOM);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"sans-serif\" \
          font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"

@@ -10,15 +10,24 @@ pub(crate) const LAYERED: (usize, usize, usize) = (70, 210, 2);
 /// Levels of the circuit, and how much narrower they become: 15,000 gates, most of them near the inputs.
 const CIRCUIT_LEVELS: usize = 71;
 const CIRCUIT_WIDTH: f64 = 1_000.0;
-const CIRCUIT_TAPER: f64 = 3.9;
+const CIRCUIT_TAPER: i32 = 4;
 
 /// Too large for a cluster run, as edge lists: name, objects, edges, levels.
 pub(crate) const LARGE: [(&str, usize, usize, usize); 2] =
     [("circuit, very deep", 214_591, 429_182, 24_802), ("layered, very large", 1_000_000, 5_000_000, 100)];
 
+/// How the lines of an edge list follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// By parent.
+    Sorted,
+    /// By chance.
+    Shuffled,
+}
+
 /// An edge list of this size: each object below the first level has a parent on the level above, the other edges come
 /// from anywhere above.
-pub(crate) fn edge_lines(objects: usize, edges: usize, levels: usize) -> String {
+pub(crate) fn edge_lines(objects: usize, edges: usize, levels: usize, order: Order) -> String {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let start = |level: usize| level * objects / levels;
     let mut pairs = Vec::with_capacity(edges);
@@ -32,7 +41,11 @@ pub(crate) fn edge_lines(objects: usize, edges: usize, levels: usize) -> String 
         let level = (child * levels / objects).max(1);
         pairs.push((random.within(0..start(level).min(child)), child));
     }
-    pairs.sort_unstable();
+    match order {
+        Order::Sorted => pairs.sort_unstable(),
+        // Fisher and Yates.
+        Order::Shuffled => (1..pairs.len()).rev().for_each(|n| pairs.swap(n, random.within(0..n + 1))),
+    }
     let mut text = String::new();
     for (parent, child) in pairs {
         let _ = writeln!(text, "n{parent}\tn{child}");
@@ -118,7 +131,7 @@ fn circuit() -> Graph {
     let mut before = 0..0;
     for level in 0..CIRCUIT_LEVELS {
         let left = 1.0 - level as f64 / CIRCUIT_LEVELS as f64;
-        let width = (CIRCUIT_WIDTH * left.powf(CIRCUIT_TAPER)).ceil() as usize;
+        let width = (CIRCUIT_WIDTH * left.powi(CIRCUIT_TAPER)).ceil() as usize;
         let first = graph.len();
         for n in 0..width {
             let mut of = Vec::new();
@@ -155,9 +168,10 @@ impl Random {
         range.start + (self.next() % range.len() as u64) as usize
     }
 
-    /// The lowest of three.
+    /// The lower the likelier: of ten thousand the lowest comes once in twenty times.
     fn early(&mut self, range: std::ops::Range<usize>) -> usize {
-        (0..3).map(|_| self.within(range.clone())).min().unwrap_or(range.start)
+        let part = self.next() as f64 / u64::MAX as f64;
+        (range.start + (range.len() as f64 * part.powi(3)) as usize).min(range.end - 1)
     }
 }
 
@@ -190,17 +204,32 @@ mod tests {
         for parent in circuit().into_iter().flat_map(|(_, of)| of) {
             *readers.entry(parent).or_default() += 1;
         }
-        let most = readers.values().max();
-        assert!(most.is_some_and(|most| *most >= 8), "{most:?}");
+        let mut readers: Vec<usize> = readers.into_values().collect();
+        readers.sort_unstable();
+        let (median, most) = (readers[readers.len() / 2], readers[readers.len() - 1]);
+        assert!(median <= 2 && most >= 200, "median {median}, most {most}");
     }
 
     #[test]
     fn an_edge_list_has_the_depth_and_the_edges_that_were_asked_for() {
-        let text = edge_lines(1_000, 3_000, 100);
-        assert_eq!(text.lines().count(), 3_000);
-        let (spec, _) = orch_core::catalogue::read("made", text.as_bytes()).unwrap();
-        let plan = orch_core::plan::plan(spec).unwrap();
-        assert_eq!(orch_core::graph::Order::of(&plan.graph).depth(), 100);
+        for order in [Order::Sorted, Order::Shuffled] {
+            let text = edge_lines(1_000, 3_000, 100, order);
+            assert_eq!(text.lines().count(), 3_000);
+            let (spec, _) = orch_core::catalogue::read("made", text.as_bytes()).unwrap();
+            let plan = orch_core::plan::plan(spec).unwrap();
+            assert_eq!(orch_core::graph::Order::of(&plan.graph).depth(), 100);
+        }
+        let lines = |order| {
+            let text = edge_lines(1_000, 3_000, 100, order);
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            (text, lines)
+        };
+        let (sorted, shuffled) = (lines(Order::Sorted), lines(Order::Shuffled));
+        assert!(sorted.0 != shuffled.0 && sorted.1 == shuffled.1, "the same lines in another order");
+        // Those of the first kind are made in the order of the children.
+        let children = shuffled.0.lines().take(100).map(|line| line.split_once("\tn").unwrap().1);
+        assert!(!children.map(|child| child.parse::<usize>().unwrap()).is_sorted());
     }
 
     #[test]

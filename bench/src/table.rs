@@ -160,7 +160,7 @@ fn hops(graph: &GraphResults) -> Option<Vec<String>> {
 
 fn large(graph: &LargeResults) -> Vec<String> {
     vec![
-        graph.name.to_owned(),
+        graph.name.clone(),
         graph.objects.to_string(),
         graph.edges.to_string(),
         graph.levels.to_string(),
