@@ -8,7 +8,7 @@ _ := $(shell echo '$(CURDIR)' | cmp -s - '$(CARGO_TARGET_DIR)/checkout' || { mkd
 	rm -rf '$(CARGO_TARGET_DIR)'/*/.fingerprint/orch-*; echo '$(CURDIR)' > '$(CARGO_TARGET_DIR)/checkout'; })
 
 .PHONY: help demo test generate fmt lint unit examples charts dockerfile it it-kafka it-api e2e e2e-processes e2e-cluster \
-	bench bench-peers speed cluster-up cluster-down clean-down clean-cache
+	bench bench-peers cluster-up cluster-down clean-down clean-cache
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -59,9 +59,6 @@ e2e-cluster: ## The charts and pods in a cluster of its own, which is gone after
 
 bench: ## How fast runs are, beside a level replay on the same broker; GRAPHS=DIR, ROUNDS, OUT, QUICK=1: bench/README.md
 	@scripts/bench.sh
-
-speed: ## Objects/s through operator and worker, beside a level replay; release builds; GRAPHS=FOLDER of edge lists
-	@scripts/speed.sh
 
 bench-peers: ## Ray, Dask, Celery, Prefect, Airflow and Argo on the same graphs beside ours; GRAPHS=FOLDER of edge lists
 	@scripts/bench-peers.sh

@@ -14,6 +14,5 @@ pub mod http;
 pub mod kubelet;
 pub mod local;
 pub mod process;
-pub mod replay;
 pub mod setup;
 pub mod topics;
