@@ -59,7 +59,9 @@ impl Cluster {
     /// Everything in the namespace of this setup.
     pub(crate) fn start(setup: Setup) -> Self {
         let metrics = free_address();
-        let operator = setup.operator_with("operator", &[("ORCH_LISTEN", &metrics)]);
+        // What the topics hold is read after each run.
+        let variables = [("ORCH_LISTEN", metrics.as_str()), ("ORCH_TRUNCATE", "false")];
+        let operator = setup.operator_with("operator", &variables);
         Self { setup, operator, metrics }
     }
 
