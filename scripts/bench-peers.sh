@@ -158,6 +158,7 @@ for ((ROUND = 1; ROUND <= ROUNDS; ROUND++)); do
         if [ "$ROUND" -gt "$(rounds_of "$engine")" ]; then continue; fi
         turn "$engine" || {
             FAILED="$FAILED $engine"
+            echo "{\"engine\": \"$engine\", \"skipped\": \"a round failed\"}" >> "$ROWS"
             tail -n 20 "$WORK/$engine.log" >&2
         }
     done

@@ -79,23 +79,38 @@ class Argo(peer.Engine):
         """No task runs anything here: the order is that in which pods were made, as the API server tells it again."""
         made: list[int] = []
         done: set[int] = set()
-        ours = f"labelSelector={LABEL}/workflow%3D{self.workflow}"
-        for event in self.api.events(f"{PODS}?watch=true&{ours}&resourceVersion={self.since}&timeoutSeconds=60"):
-            pod = event["object"]
-            node = int(pod["metadata"]["annotations"][f"{LABEL}/node-name"].rpartition(".n")[2])
-            if event["type"] == "ADDED":
+        for node, event, phase in self.changes():
+            if event == "ADDED":
                 made.append(node)
                 early = [parent for parent in graph.parents[node] if parent not in done]
                 if early:
                     sys.exit(f"argo: {node} began before its parent {early[0]} had ended")
-            if pod["status"]["phase"] == "Succeeded":
+            if phase == "Succeeded":
                 done.add(node)
             if len(done) == len(graph.parents):
                 break
-        pods = len(self.api.call("GET", f"{PODS}?{ours}")["items"] or [])
+        pods = len(self.api.call("GET", f"{PODS}?{self.of_the_workflow()}")["items"] or [])
         if pods != len(made):
             sys.exit(f"argo: {pods} pods for {len(made)} nodes")
         return [(node, 0) for node in made]
+
+    def of_the_workflow(self) -> str:
+        return f"labelSelector={LABEL}/workflow%3D{self.workflow}"
+
+    def changes(self) -> Iterator[tuple[int, str, str]]:
+        """Of its pods since it was submitted: node, kind of event, phase. A watch that falls behind is ended by the server, and
+        is taken up where it was; one that tells nothing is the last."""
+        since, seen = self.since, ""
+        while since != seen:
+            seen = since
+            query = f"watch=true&{self.of_the_workflow()}&resourceVersion={seen}&timeoutSeconds=10"
+            for event in self.api.events(f"{PODS}?{query}"):
+                pod = event["object"]
+                if event["type"] == "ERROR":
+                    sys.exit(f"argo: what happened to the pods is not known any more: {pod['message']}")
+                since = pod["metadata"]["resourceVersion"]
+                node = pod["metadata"]["annotations"][f"{LABEL}/node-name"].rpartition(".n")[2]
+                yield int(node), event["type"], pod["status"]["phase"]
 
 
 def manifest(name: str, graph: Graph) -> dict[str, object]:
