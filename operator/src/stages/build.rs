@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PodTemplateSpec, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use orch_core::drain::Drain;
@@ -147,8 +147,8 @@ fn deployment(
     let worker = stage.worker.clone().unwrap_or_default();
     let own_grace = template.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
     let grace_seconds = own_grace.unwrap_or_else(|| default_grace_seconds(stage));
-    let mut env: Vec<_> = worker.env.iter().map(Into::into).collect();
-    env.extend(worker_env(set, stage, worker.concurrency, grace_seconds, defaults));
+    let ours = worker_env(set, stage, worker.concurrency, grace_seconds, defaults);
+    let env = once_each(worker.env.iter().map(Into::into).chain(ours));
     let required = Required {
         image: defaults.image.clone(),
         pull_policy: defaults.pull_policy.clone(),
@@ -196,7 +196,7 @@ fn worker_env(
     concurrency: u32,
     grace_seconds: i64,
     defaults: &WorkerDefaults,
-) -> Vec<k8s_openapi::api::core::v1::EnvVar> {
+) -> Vec<EnvVar> {
     // A name that is none never gets here: the run was refused.
     let ready = StageName::parse(&stage.name).map_or_else(|_| String::new(), |name| set.names.ready(&name));
     vec![
@@ -212,6 +212,16 @@ fn worker_env(
         env("ORCH_DRAIN_SECONDS", grace_seconds.max(0).to_string()),
         env_field("POD_NAME", "metadata.name"),
     ]
+}
+
+/// The last of each name, so ours over the user's: the API server takes no Deployment with a name twice.
+fn once_each(variables: impl Iterator<Item = EnvVar>) -> Vec<EnvVar> {
+    let mut once: Vec<EnvVar> = Vec::new();
+    for variable in variables {
+        once.retain(|other| other.name != variable.name);
+        once.push(variable);
+    }
+    once
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -271,6 +281,20 @@ mod tests {
         assert_eq!(quiet, loud);
         assert_ne!(quiet_map, loud_map);
         assert_ne!(quiet, built("info", "b").1, "another image does");
+    }
+
+    /// Such a Deployment was refused with "duplicate entries for key", and no worker ever came.
+    #[test]
+    fn a_variable_that_is_given_twice_or_is_one_of_ours_stands_once() {
+        let variable = |name: &str, value: &str| json!({"name": name, "value": value});
+        let given = [variable("A", "1"), variable("ORCH_STAGE", "mine"), variable("A", "2")];
+        let (_, deployment) = built_of(&json!({"worker": {"env": given}}), "info", "a");
+        let pod = deployment.spec.template.spec.unwrap();
+        let values = |name: &str| {
+            let env = pod.containers[0].env.iter().flatten().filter(|var| var.name == name);
+            env.map(|var| var.value.clone().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!((values("A"), values("ORCH_STAGE")), (vec!["2".to_owned()], vec!["ingest".to_owned()]));
     }
 
     /// The grace of a stage's pods, and what its workers are told of it.
