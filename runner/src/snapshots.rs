@@ -196,3 +196,42 @@ impl Restoring {
         format!("the state of the run that is kept at offset {} of its log: {problem}", self.assembly.at())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a mark is due after each of these records, given by their times.
+    fn due(rule: SnapshotRule, times: &[Millis]) -> Vec<bool> {
+        let mut snapshots = Snapshots::new(0);
+        let mut see = |time: &Millis| {
+            snapshots.count(*time);
+            snapshots.ask(rule, 3, *time).is_some()
+        };
+        times.iter().map(&mut see).collect()
+    }
+
+    #[test]
+    fn a_mark_is_due_after_so_many_records_or_so_long_after_the_first() {
+        let rule = SnapshotRule { records: 3, interval_ms: 60, at_least: 2 };
+        assert_eq!(due(rule, &[0, 1, 2, 3, 4, 5]), [false, false, true, false, false, true]);
+        assert_eq!(
+            due(rule, &[0, 60, 61, 121]),
+            [false, true, false, true],
+            "counted anew from the next record on"
+        );
+        assert_eq!(due(rule, &[0, 59, 119]), [false, false, true]);
+        assert_eq!(due(SnapshotRule::NEVER, &[0, Millis::MAX]), [false, false]);
+    }
+
+    #[test]
+    fn each_mark_has_a_name_of_its_own_and_an_idle_run_writes_none() {
+        let rule = SnapshotRule { records: 1, interval_ms: 0, at_least: 0 };
+        let mut snapshots = Snapshots::new(0);
+        assert_eq!(snapshots.ask(rule, 3, 1_000), None, "no record, no mark");
+        snapshots.count(1);
+        let first = snapshots.ask(rule, 3, 1_000);
+        snapshots.count(1);
+        assert!(first.is_some() && first != snapshots.ask(rule, 3, 1_000));
+    }
+}
