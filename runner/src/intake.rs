@@ -47,6 +47,10 @@ impl Actor {
         self.arrivals.hold_for_all(message);
         match self.term.hear(epoch, leader) {
             Heard::Ours => {
+                // What the bus gave up in the term before would be written again as it was, and be void.
+                for run in self.runs.iter_mut() {
+                    run.dispatch.ask_again();
+                }
                 self.led_from = message.offset;
                 self.reports.epoch.send_replace(epoch);
             }

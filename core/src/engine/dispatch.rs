@@ -57,6 +57,12 @@ impl Dispatch {
         }
     }
 
+    /// What the operator has asked for may have been lost with the term that it named: it is to be asked for again.
+    pub fn ask_again(&mut self) {
+        (self.start_asked, self.end_asked) = (false, false);
+        self.publications.iter_mut().for_each(|publication| publication.expiring = false);
+    }
+
     /// Nobody's silence counts before `until`: records could not come.
     pub fn hold_timeouts(&mut self, until: Millis) {
         self.next_look = self.next_look.max(until);

@@ -1,5 +1,6 @@
 //! Recovery and take-over.
 
+use orch_bus::BusError;
 use orch_core::engine::{ObjectPhase, Orders, Refused};
 use orch_core::id::{MAX_EPOCH, RunUid};
 use orch_runner::{Exit, PipelineSettings};
@@ -229,6 +230,26 @@ async fn a_run_of_a_later_term_than_the_leaders_raises_it() {
         "Cancelled Cancelled: a Cancelled, b Cancelled"
     );
     assert_eq!(world.asked().await, "a#1");
+}
+
+/// The beginning of a run was given up by the bus, and written again as it was: the leader had raised its term meanwhile,
+/// the record was void, and the run never began. The simulator found it.
+#[tokio::test]
+async fn what_the_bus_gave_up_before_the_term_was_raised_is_said_in_the_new_term() {
+    let plan = plans::graph("a");
+    let world = World::new(&plan).await;
+    let settings = PipelineSettings { known_epoch: 6, ..world.settings() };
+    let first = Operator::try_start(&world, settings, vec![run("r1", &plan)]).await.unwrap();
+    first.until_count("r1", ObjectPhase::Queued, 1).await;
+    first.stop().await;
+    let second = Operator::start(&world, vec![]).await;
+    world.faults.refuse("events", 1, BusError::Other("a producer lost its place".to_owned()));
+    let start_offset = world.events_end().await;
+    second.handle().add(orch_runner::RunSettings { start_offset, ..run("r2", &plan) });
+    // Its term is higher: the leader raises its own.
+    second.handle().add(run("r1", &plan));
+    second.until_count("r2", ObjectPhase::Queued, 1).await;
+    assert_eq!(second.handle().epoch(), 8);
 }
 
 /// A record named a term that nobody can raise: each operator fenced itself, or broke on the sum, for ever.
