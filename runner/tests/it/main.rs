@@ -4,7 +4,7 @@
 //!
 //! Tests: `life` (one run from start to end), `endings` (cancel, deadline, `FailFast`), `sharing` (several runs, windows,
 //! demand), `contract` (what the records say), `restart` (recovery and take-over), `trouble` (a bus that fails),
-//! `bad_records`, `random` (a property over graphs, answers and restarts).
+//! `bad_records`. What a seed does to it stands in `tests/sim`.
 
 // Nothing outside sees what is public here.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::panic)]
@@ -16,7 +16,6 @@ mod faulty;
 mod life;
 mod operator;
 mod plans;
-mod random;
 mod restart;
 mod sharing;
 mod snapshots;

@@ -3,6 +3,7 @@
 //! `views` (projection), `snapshot` (a state as text), `regression` (bugs that were). Properties: `properties` on the random runs of `random`.
 
 mod endings;
+mod exhaustive;
 mod model;
 mod play;
 mod properties;
