@@ -6,6 +6,7 @@
 mod code;
 mod crates;
 mod documents;
+mod planted;
 mod reasons;
 
 use std::path::Path;
