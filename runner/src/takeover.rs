@@ -1,5 +1,6 @@
 //! Becoming the leader of a set of topics, and recovering its runs in one pass over the events.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -85,7 +86,7 @@ impl Actor {
                 actor.runs.insert(run);
             }
         }
-        actor.lead(end).await?;
+        actor.lead(start..end).await?;
         // Asked when all was read: what goes meanwhile was not read in part.
         let low = actor.bus.bounds(&actor.events_topic).await?.first().map_or(0, |bounds| bounds.low);
         actor.runs.iter_mut().for_each(|run| run.is_read_back(low));
@@ -105,14 +106,16 @@ impl Actor {
 
     /// Reads to the present end, says `LeaderStarted` with a higher term, and reads on until that comes back. When
     /// another operator said the same term before, ours is void and a higher one follows.
-    async fn lead(&mut self, end: i64) -> Result<(), BusError> {
-        while self.position < end && self.read_some().await? {}
+    async fn lead(&mut self, stretch: Range<i64>) -> Result<(), BusError> {
+        while self.position < stretch.end && self.read_some().await? {}
         let asked = Instant::now();
         while self.term.own() == 0 {
             if !self.term.is_asking() {
                 // The record that began the term of a run may stand before everything that is read here.
-                let seen = self.runs.iter().map(|run| run.state.epoch()).max();
-                self.ask_for_term(seen.unwrap_or(0));
+                let seen = self.runs.iter().map(|run| run.state.epoch()).max().unwrap_or(0);
+                // So may those of other leaders. Each of them begins a term that is at most one above its offset: one
+                // above a term before it, which took an offset too, or one above where its leader began to read.
+                self.ask_for_term(seen.max(stretch.start as Epoch));
             }
             self.read_some().await?;
             if asked.elapsed() > ANSWERED {
