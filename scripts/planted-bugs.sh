@@ -48,9 +48,9 @@ try() {
         return
     fi
     SEED=-
-    patch --quiet -d "$COPY" -p1 < "$patch"
+    patch --quiet --no-backup-if-mismatch -d "$COPY" -p1 < "$patch"
     if "$catcher" "$WORK/$name.log"; then result=missed MISSED="$MISSED $name"; fi
-    patch --quiet -d "$COPY" -p1 --reverse < "$patch"
+    patch --quiet --no-backup-if-mismatch -d "$COPY" -p1 --reverse < "$patch"
     row "$name" "$([ $result = caught ] && echo "$catcher" || echo NOBODY)" "${SEED:--}" $((SECONDS - begin))
 }
 
@@ -59,6 +59,9 @@ export SEEDS=${SEEDS:-1000}
 copy
 : > "$WORK/table"
 row "planted bug" "caught by" seed seconds
+# Whoever cries wolf catches everything.
+simulator "$WORK/nothing.log" || die "the simulator fails where no bug is planted: see $WORK/nothing.log"
+row "(none)" nobody - "$SECONDS"
 for patch in e2e/planted/*.patch; do
     case " ${BUGS:-$(basename "$patch" .patch)} " in *" $(basename "$patch" .patch) "*) try "$patch" ;; esac
 done
