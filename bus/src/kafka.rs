@@ -9,6 +9,7 @@ mod context;
 mod lanes;
 mod member;
 mod message;
+mod native;
 mod producer;
 mod reader;
 mod sight;

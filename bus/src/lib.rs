@@ -10,13 +10,13 @@ pub mod progress;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use orch_core::id::Millis;
+use orch_wire::Headers;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -51,7 +51,7 @@ pub struct Outgoing {
     /// Value.
     pub value: Bytes,
     /// Headers.
-    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    pub headers: Headers,
     /// Comes back in [`Undelivered`]; the bus does not look at it.
     pub token: u64,
 }
@@ -171,12 +171,6 @@ fn missing(topics: &[String]) -> String {
     } else {
         format!("topics {names} do not exist")
     }
-}
-
-/// The value of the header `reply_topic` among the headers of a record.
-fn reply_topic<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Option<&'a str> {
-    let (_, value) = headers.into_iter().find(|(name, _)| *name == orch_wire::HEADER_REPLY_TOPIC)?;
-    std::str::from_utf8(value).ok()
 }
 
 /// Kafka, or something that behaves like it.

@@ -101,7 +101,7 @@ async fn write_log(bus: &dyn Bus, names: &TopicNames, plan: &RunPlan) {
         partition: 0,
         key: key.to_owned().into(),
         value: value.into(),
-        headers: Vec::new(),
+        headers: orch_wire::Headers::default(),
         token: 0,
     };
     let started = RunRecordKind::RunStarted {
@@ -109,7 +109,7 @@ async fn write_log(bus: &dyn Bus, names: &TopicNames, plan: &RunPlan) {
         failure_policy: "ContinueIndependent",
         undefined_dependencies: "Reject",
     };
-    let run = Some(("default/recovery".to_owned(), UID.to_owned()));
+    let run = Some(("default/recovery".into(), RunUid::new(UID)));
     let mut records = vec![record(UID, RunRecord { run, epoch: 1, kind: started }.encode(0))];
     for object in &plan.objects[..plan.objects.len() - 1] {
         for kind in [AnswerKind::Started, AnswerKind::Loaded { outputs: Some(r#"{"rows":200}"#.into()) }] {

@@ -24,6 +24,8 @@ use crate::{busy, control, records};
 
 /// What was handed to the bus gets so long to be written when the actor is stopped.
 const FLUSH: Duration = Duration::from_secs(5);
+/// So many records are taken in before it is decided what they let be published.
+const AT_A_TIME: usize = 64;
 /// Nothing to wake up for: look again after this all the same.
 const REST_MS: Millis = 3_600_000;
 
@@ -65,6 +67,8 @@ pub(crate) struct Actor {
     /// Whether anything about a run has changed since the last report.
     pub(crate) has_changed: bool,
     pub(crate) snapshots: SnapshotRule,
+    /// When the records came that are being taken in.
+    pub(crate) records_came: Option<Instant>,
     pub(crate) reports: Reports,
 }
 
@@ -108,15 +112,26 @@ impl Actor {
             Wake::Command(Some(command)) => self.obey(command)?,
             Wake::Command(None) => return Err(Exit::Stopped),
             // A reader comes back by itself when the broker does: one that fails is at its end.
-            Wake::Records(batch) => {
-                for message in &batch.map_err(Exit::Broken)? {
-                    self.take_in(message);
-                }
-            }
+            Wake::Records(batch) => self.take_in_all(&batch.map_err(Exit::Broken)?)?,
             Wake::Delivery(delivery) => _ = self.hear(delivery).map_err(Exit::Broken)?,
             Wake::Recovered(recovered) => self.park(recovered.map_err(Exit::Broken)?),
             Wake::Clock => {}
         }
+        Ok(())
+    }
+
+    /// What the first records of a batch let be published is on its way while the others are taken in.
+    fn take_in_all(&mut self, batch: &[Message]) -> Result<(), Exit> {
+        self.records_came = Some(Instant::now());
+        for part in batch.chunks(AT_A_TIME) {
+            for message in part {
+                self.take_in(message);
+            }
+            if let Some(exit) = self.turn() {
+                return Err(exit);
+            }
+        }
+        self.records_came = None;
         Ok(())
     }
 

@@ -47,6 +47,7 @@ impl Actor {
                 run.dispatch.hold_timeouts(now + GRACE_MS);
             }
         }
+        self.stages.windows.iter_mut().for_each(|window| window.measure(now));
         self.wake_at = None;
         let numbers = self.runs.numbers();
         for number in &numbers {
@@ -90,7 +91,7 @@ impl Actor {
         let mut own = Vec::new();
         let mut write = |id: &str, part: Option<Part<'static>>| {
             let kind = RunRecordKind::RunSnapshot { id: id.to_owned(), part };
-            let of = (run.name.clone(), run.state.uid().as_str().to_owned());
+            let of = (run.name.clone(), run.state.uid().clone());
             own.push(records::on_events(&RunRecord { run: Some(of), epoch, kind }, &self.events_topic, now));
         };
         if let Some((id, parts)) = run.snapshots.unwritten() {
@@ -151,8 +152,12 @@ impl Actor {
             )
         });
         let own = own.collect();
-        self.reports.stats.published.fetch_add(ready.len() as u64, Ordering::Relaxed);
+        let published = ready.len() as u64;
         self.outbox.publish(ready);
+        self.reports.stats.published.fetch_add(published, Ordering::Relaxed);
+        if let Some(came) = self.records_came.filter(|_| published > 0) {
+            self.reports.stats.answer_to_ready.observe(came.elapsed(), published);
+        }
         self.outbox.write(Some(number), own);
         self.has_changed = true;
     }

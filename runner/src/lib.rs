@@ -15,6 +15,7 @@ mod control;
 mod effects;
 mod handle;
 mod intake;
+mod latency;
 mod outbox;
 mod records;
 mod recovery;
@@ -33,6 +34,7 @@ pub use handle::{
     Demand, Ended, Exit, Needed, Outlets, PipelineHandle, PipelineSettings, RunSettings, RunSnapshot,
     StageDemand,
 };
+pub use latency::Latency;
 pub use snapshots::SnapshotRule;
 pub use stats::{Notice, Stats};
 pub use topics::topics;

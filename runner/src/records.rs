@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use orch_bus::Outgoing;
 use orch_core::engine::{Append, Event, Failure, Handed, Publish, Refused, RunState};
 use orch_core::id::{Epoch, Millis, ObjectIx, RunUid};
 use orch_core::spec::{FailurePolicy, UndefinedPolicy};
 use orch_wire::{
-    Answer, AnswerKind, ControlRecord, EventsRecord, Input, MAX_RECORD_BYTES, Ready, RunGate, RunRecord,
-    RunRecordKind,
+    Answer, AnswerKind, ControlRecord, EventsRecord, Headers, Input, MAX_RECORD_BYTES, Ready, RunGate,
+    RunRecord, RunRecordKind,
 };
 
 /// The run that a record names; empty for `LeaderStarted`, which all have to see.
@@ -23,10 +24,15 @@ pub(crate) fn run_uid<'a>(record: &'a EventsRecord<'_>) -> &'a str {
     }
 }
 
-/// An event of one run from a record that names it.
-pub(crate) fn event(state: &RunState, record: EventsRecord<'_>) -> Result<Event, Refused> {
+/// An event of one run from a record that names it. `worker` is who answered last: it hardly ever changes, and needs no
+/// text of its own each time.
+pub(crate) fn event(
+    state: &RunState,
+    worker: &mut Arc<str>,
+    record: EventsRecord<'_>,
+) -> Result<Event, Refused> {
     Ok(match record {
-        EventsRecord::Answer(answer) => answer_event(state, answer)?,
+        EventsRecord::Answer(answer) => answer_event(state, worker, answer)?,
         EventsRecord::Expired { object, attempt, reason, epoch, .. } => {
             Event::Expired { object: find(state, &object)?, attempt, reason, epoch }
         }
@@ -44,14 +50,17 @@ fn find(state: &RunState, id: &str) -> Result<ObjectIx, Refused> {
     state.plan().find(id).ok_or(Refused::UnknownObject)
 }
 
-fn answer_event(state: &RunState, answer: Answer<'_>) -> Result<Event, Refused> {
+fn answer_event(state: &RunState, worker: &mut Arc<str>, answer: Answer<'_>) -> Result<Event, Refused> {
     let object = find(state, &answer.object)?;
     let plan = state.plan();
     let stage = &plan.stage(plan.object(object).stage).name;
     if answer.stage.as_deref().is_some_and(|name| name != stage.as_str()) {
         return Err(Refused::WrongStage);
     }
-    let (attempt, worker, elapsed) = (answer.attempt, Box::from(answer.worker), answer.elapsed_ms);
+    if **worker != *answer.worker {
+        *worker = answer.worker.into();
+    }
+    let (attempt, worker, elapsed) = (answer.attempt, worker.clone(), answer.elapsed_ms);
     Ok(match answer.kind {
         AnswerKind::Started => Event::Started { object, attempt, worker },
         AnswerKind::Progress { .. } => Event::Progress { object, attempt, worker },
@@ -73,9 +82,9 @@ fn answer_event(state: &RunState, answer: Answer<'_>) -> Result<Event, Refused> 
 
 /// Where a run's records go, and what all of them say.
 pub(crate) struct Address<'a> {
-    pub(crate) run: &'a str,
+    pub(crate) run: &'a Arc<str>,
     pub(crate) names_processors: bool,
-    pub(crate) events_topic: &'a str,
+    pub(crate) events_topic: &'a Arc<str>,
     pub(crate) epoch: Epoch,
     pub(crate) now: Millis,
 }
@@ -95,7 +104,7 @@ pub(crate) fn ready(
         object: object.id.as_str(),
         meta_json: &object.meta,
         run: address.run,
-        run_uid: state.uid().as_str(),
+        run_uid: state.uid(),
         stage: stage.name.as_str(),
         attempt: publish.attempt,
         epoch: address.epoch,
@@ -115,7 +124,7 @@ pub(crate) fn ready(
     (value.len() <= MAX_RECORD_BYTES).then(|| Outgoing {
         topic: topic.clone(),
         partition: i32::from(publish.partition),
-        key: object.id.as_str().to_owned().into(),
+        key: Bytes::copy_from_slice(object.id.as_str().as_bytes()),
         value: value.into(),
         headers: ready.headers(address.events_topic, address.now),
         token: 0,
@@ -147,11 +156,7 @@ pub(crate) fn operator_record(state: &RunState, address: &Address<'_>, append: A
             error: state.expiry_text(ix, reason),
         },
     };
-    RunRecord {
-        run: Some((address.run.to_owned(), state.uid().as_str().to_owned())),
-        epoch: address.epoch,
-        kind,
-    }
+    RunRecord { run: Some((address.run.clone(), state.uid().clone())), epoch: address.epoch, kind }
 }
 
 /// A record of the operator on the events topic, without its token.
@@ -175,7 +180,7 @@ pub(crate) fn on_control(uid: &RunUid, word: Option<RunGate>, control_topic: &Ar
         partition: 0,
         key: uid.as_str().to_owned().into(),
         value: value.unwrap_or_default().into(),
-        headers: Vec::new(),
+        headers: Headers::default(),
         token: 0,
     }
 }

@@ -1,6 +1,7 @@
 //! One run inside the actor: its state, its bookkeeping and its gate.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use orch_bus::Message;
 use orch_core::engine::{
@@ -39,7 +40,7 @@ enum Reading {
 
 /// One run.
 pub(crate) struct Run {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) state: RunState,
     pub(crate) dispatch: Dispatch,
     pub(crate) orders: Orders,
@@ -57,6 +58,8 @@ pub(crate) struct Run {
     /// Everything that is published or runs, and some of what was: see [`Run::mark_soon`].
     under_way: Vec<ObjectIx>,
     end_is_told: bool,
+    /// Who answered last.
+    worker: Arc<str>,
 }
 
 impl Run {
@@ -64,7 +67,7 @@ impl Run {
     pub(crate) fn new(settings: RunSettings, slots: Vec<usize>) -> Self {
         let state = RunState::new(settings.plan, settings.uid);
         Self {
-            name: settings.run,
+            name: settings.run.into(),
             dispatch: Dispatch::new(&state),
             state,
             orders: settings.orders,
@@ -77,6 +80,7 @@ impl Run {
             changes: Changes::default(),
             under_way: Vec::new(),
             end_is_told: false,
+            worker: "".into(),
         }
     }
 
@@ -111,7 +115,7 @@ impl Run {
             }
             Reading::Impossible(_) => return Ok(()),
         }
-        let folded = records::event(&self.state, record).and_then(|event| {
+        let folded = records::event(&self.state, &mut self.worker, record).and_then(|event| {
             let record = Record { offset: message.offset, time: message.time, event };
             self.state.fold(&record, &mut self.changes)?;
             if let Some(stats) = stats {

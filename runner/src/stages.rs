@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orch_core::engine::{Window, share};
 use orch_core::id::{StageIx, StageName};
-use orch_core::plan::RunPlan;
+use orch_core::plan::{RunPlan, StagePlan};
 use orch_wire::TopicNames;
 
 use crate::handle::PipelineSettings;
@@ -39,7 +39,17 @@ impl Stages {
 
     /// The slots of a plan's stages. They are the Pipeline's: whoever hands a run over has seen to that.
     pub(crate) fn slots(&mut self, plan: &RunPlan) -> Vec<usize> {
-        plan.stages.iter().map(|stage| self.slot(&stage.name, stage.partitions)).collect()
+        let slot = |stage: &StagePlan| {
+            let slot = self.slot(&stage.name, stage.partitions);
+            // Of programs of others nobody knows how many objects they take at a time: too small a window would keep
+            // them slow.
+            if !stage.is_external() {
+                let worker = &stage.worker;
+                self.windows[slot].serve(worker.concurrency.saturating_mul(worker.max_replicas));
+            }
+            slot
+        };
+        plan.stages.iter().map(slot).collect()
     }
 
     fn slot(&mut self, stage: &StageName, partitions: u16) -> usize {

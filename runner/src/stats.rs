@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use orch_core::engine::{Event, Refused};
 
+use crate::latency::Latency;
+
 /// Counters of one Pipeline's actor. They only grow.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -15,6 +17,8 @@ pub struct Stats {
     pub failed: AtomicU64,
     /// Other records that counted: starts, heartbeats, the operator's.
     pub other: AtomicU64,
+    /// From an answer that came to the ready records that it let be published, handed to the bus.
+    pub answer_to_ready: Latency,
     refused: [AtomicU64; REASONS.len()],
 }
 

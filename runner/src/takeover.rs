@@ -76,6 +76,7 @@ impl Actor {
             demand_is_stale: true,
             has_changed: true,
             snapshots: settings.snapshots,
+            records_came: None,
             reports,
         };
         for (settings, slots) in runs {

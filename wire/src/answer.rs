@@ -1,19 +1,21 @@
 //! Records of the events topic: what workers answer, and how any record there is read.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use orch_core::duration;
 use orch_core::engine::{OperatorReason, RunEnd};
-use orch_core::id::{Attempt, Epoch, MAX_EPOCH, Millis, canonical_number};
+use orch_core::id::{Attempt, Epoch, MAX_EPOCH, Millis, RunUid, canonical_number};
 use orch_core::plan::is_deeper_than;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::headers::{Headers, event_headers};
+use crate::headers::Headers;
+use crate::json::JsonBuffer;
 use crate::run_record::OPERATOR_WORKER;
 use crate::snapshot::{self, Snapshot};
-use crate::{MAX_NESTING, MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES, id_json, rfc3339};
+use crate::{MAX_NESTING, MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES};
 
 /// What a worker says about one attempt.
 #[derive(Debug, Clone)]
@@ -332,45 +334,6 @@ fn object_id<'a>(key: &'a [u8], raw: Option<&'a RawValue>) -> Result<Cow<'a, str
     }
 }
 
-#[derive(Serialize)]
-struct AnswerJson<'a> {
-    event_type: &'static str,
-    id_objet: serde_json::Value,
-    meta: MetaJson<'a>,
-    event_datetime: String,
-    run: &'a str,
-    run_uid: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stage: Option<&'a str>,
-    attempt: Attempt,
-    worker: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    elapsed_ms: Option<Millis>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    progress: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outputs: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retryable: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log_tail: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct MetaJson<'a> {
-    worker: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
-}
-
 impl Answer<'_> {
     /// Name of the event.
     pub fn event_type(&self) -> &'static str {
@@ -383,50 +346,62 @@ impl Answer<'_> {
     }
 
     /// CloudEvents headers; `run` is `<namespace>/<name>`.
-    pub fn headers(&self, run: &str, now: Millis) -> Headers {
-        event_headers(self.event_type(), run, &self.run_uid, &self.object, self.attempt, now)
+    pub fn headers(&self, run: &Arc<str>, run_uid: &RunUid, now: Millis) -> Headers {
+        Headers::event(self.event_type(), run, Some(run_uid), self.attempt, now)
     }
 
     /// The value as JSON; `run` is `<namespace>/<name>`. Outputs that are not JSON are an error of the caller.
     pub fn encode(&self, run: &str, now: Millis) -> Result<Vec<u8>, serde_json::Error> {
-        let mut json = AnswerJson {
-            event_type: self.event_type(),
-            id_objet: id_json(&self.object),
-            meta: MetaJson { worker: &self.worker, error: None },
-            event_datetime: rfc3339(now),
-            run,
-            run_uid: &self.run_uid,
-            stage: self.stage.as_deref(),
-            attempt: self.attempt,
-            worker: &self.worker,
-            elapsed_ms: self.elapsed_ms,
-            progress: None,
-            message: None,
-            outputs: None,
-            reason: None,
-            error: None,
-            retryable: None,
-            retry_after: None,
-            log_tail: None,
-        };
+        let mut json = JsonBuffer::with_capacity(512);
+        json.raw(r#"{"event_type":"#).text(self.event_type());
+        json.raw(r#","id_objet":"#).id(&self.object);
+        json.raw(r#","meta":{"worker":"#).text(&self.worker);
+        if let AnswerKind::Failed { error, .. } = &self.kind {
+            json.raw(r#","error":"#).text(error);
+        }
+        json.raw(r#"},"event_datetime":"#).time(now);
+        json.raw(r#","run":"#).text(run);
+        json.raw(r#","run_uid":"#).text(&self.run_uid);
+        if let Some(stage) = &self.stage {
+            json.raw(r#","stage":"#).text(stage);
+        }
+        json.raw(r#","attempt":"#).number(self.attempt);
+        json.raw(r#","worker":"#).text(&self.worker);
+        if let Some(elapsed) = self.elapsed_ms {
+            json.raw(r#","elapsed_ms":"#).number(elapsed);
+        }
+        self.encode_kind(&mut json)?;
+        json.raw("}");
+        Ok(json.finish())
+    }
+
+    fn encode_kind(&self, json: &mut JsonBuffer) -> Result<(), serde_json::Error> {
         match &self.kind {
-            AnswerKind::Started => {}
+            AnswerKind::Started | AnswerKind::Loaded { outputs: None } => {}
             AnswerKind::Progress { progress, message } => {
-                json.progress = *progress;
-                json.message = message.as_deref();
+                if let Some(progress) = progress {
+                    json.raw(r#","progress":"#).value(progress);
+                }
+                if let Some(message) = message {
+                    json.raw(r#","message":"#).text(message);
+                }
             }
-            AnswerKind::Loaded { outputs } => {
-                json.outputs = outputs.as_deref().map(serde_json::from_str).transpose()?;
+            AnswerKind::Loaded { outputs: Some(outputs) } => {
+                let outputs: &RawValue = serde_json::from_str(outputs)?;
+                json.raw(r#","outputs":"#).raw(outputs.get());
             }
             AnswerKind::Failed { reason, error, retryable, retry_after_ms, log_tail } => {
-                json.meta.error = Some(error);
-                json.reason = Some(reason);
-                json.error = Some(error);
-                json.retryable = Some(*retryable);
-                json.retry_after = retry_after_ms.map(|ms| format!("{ms}ms"));
-                json.log_tail = log_tail.as_deref();
+                json.raw(r#","reason":"#).text(reason);
+                json.raw(r#","error":"#).text(error);
+                json.raw(r#","retryable":"#).value(retryable);
+                if let Some(ms) = retry_after_ms {
+                    json.raw(r#","retry_after":""#).number(ms).raw("ms\"");
+                }
+                if let Some(tail) = log_tail {
+                    json.raw(r#","log_tail":"#).text(tail);
+                }
             }
         }
-        serde_json::to_vec(&json)
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@
 mod answer;
 mod control;
 mod headers;
+mod json;
 mod ready;
 mod run_record;
 mod snapshot;
@@ -15,7 +16,7 @@ mod topic;
 
 pub use answer::{Answer, AnswerKind, EventsRecord, Malformed, decode_event};
 pub use control::{ControlRecord, RunGate};
-pub use headers::{HEADER_REPLY_TOPIC, Headers, event_headers};
+pub use headers::{HEADER_REPLY_TOPIC, Headers};
 pub use ready::{Input, Ready, ReadyView};
 pub use run_record::{RunRecord, RunRecordKind};
 pub use snapshot::{Assembly, BrokenSnapshot, Part, Snapshot, pack, unpack};

@@ -1,12 +1,14 @@
 //! `ObjectReady`: the operator asks for one attempt at one object.
 
+use std::sync::Arc;
+
 use orch_core::engine::Handed;
-use orch_core::id::{Attempt, Epoch, Millis};
+use orch_core::id::{Attempt, Epoch, Millis, RunUid};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::headers::{HEADER_REPLY_TOPIC, Headers, event_headers};
-use crate::{id_json, rfc3339};
+use crate::headers::Headers;
+use crate::json::JsonBuffer;
 
 /// What a dependency hands on.
 #[derive(Debug, Clone, Copy)]
@@ -25,9 +27,9 @@ pub struct Ready<'a> {
     /// The object's whole record as the user gave it.
     pub meta_json: &'a str,
     /// `<namespace>/<name>` of the run.
-    pub run: &'a str,
+    pub run: &'a Arc<str>,
     /// Uid of the run.
-    pub run_uid: &'a str,
+    pub run_uid: &'a RunUid,
     /// Stage of the object.
     pub stage: &'a str,
     /// Attempt that is asked for.
@@ -46,62 +48,44 @@ pub struct Ready<'a> {
 
 impl Ready<'_> {
     /// Headers: CloudEvents and `reply_topic`.
-    pub fn headers(&self, reply_topic: &str, now: Millis) -> Headers {
-        let mut headers =
-            event_headers("ObjectReady", self.run, self.run_uid, self.object, self.attempt, now);
-        headers.push((HEADER_REPLY_TOPIC, reply_topic.to_owned().into()));
-        headers
+    pub fn headers(&self, reply_topic: &Arc<str>, now: Millis) -> Headers {
+        Headers::event("ObjectReady", self.run, Some(self.run_uid), self.attempt, now)
+            .with_reply_topic(reply_topic)
     }
 
     /// The value as JSON, with what the dependencies hand on.
     pub fn encode<'i>(&self, inputs: impl Iterator<Item = Input<'i>>, now: Millis) -> Vec<u8> {
-        let mut out = Vec::with_capacity(384 + self.meta_json.len());
-        let mut text = |part: &str| out.extend_from_slice(part.as_bytes());
-        text(r#"{"event_type":"ObjectReady","id_objet":"#);
-        text(&id_json(self.object).to_string());
-        text(r#","meta":"#);
-        text(self.meta_json);
-        text(r#","event_datetime":""#);
-        text(&rfc3339(now));
-        text(r#"","run":"#);
-        text(&quoted(self.run));
-        text(r#","run_uid":"#);
-        text(&quoted(self.run_uid));
-        text(r#","stage":"#);
-        text(&quoted(self.stage));
-        text(&format!(r#","attempt":{},"epoch":{}"#, self.attempt, self.epoch));
+        let given = [Some(self.meta_json), self.params_json, self.processor_json];
+        let given: usize = given.into_iter().flatten().map(str::len).sum();
+        let mut json = JsonBuffer::with_capacity(384 + given);
+        json.raw(r#"{"event_type":"ObjectReady","id_objet":"#).id(self.object);
+        json.raw(r#","meta":"#).raw(self.meta_json);
+        json.raw(r#","event_datetime":"#).time(now);
+        json.raw(r#","run":"#).text(self.run);
+        json.raw(r#","run_uid":"#).text(self.run_uid.as_str());
+        json.raw(r#","stage":"#).text(self.stage);
+        json.raw(r#","attempt":"#).number(self.attempt);
+        json.raw(r#","epoch":"#).number(self.epoch);
         if let Some(ms) = self.run_timeout_ms {
-            text(&format!(r#","run_timeout_ms":{ms}"#));
+            json.raw(r#","run_timeout_ms":"#).number(ms);
         }
-        text(&format!(r#","heartbeat_ms":{},"params":"#, self.heartbeat_ms));
-        text(self.params_json.unwrap_or("{}"));
+        json.raw(r#","heartbeat_ms":"#).number(self.heartbeat_ms);
+        json.raw(r#","params":"#).raw(self.params_json.unwrap_or("{}"));
         if let Some(processor) = self.processor_json {
-            text(r#","processor":"#);
-            text(processor);
+            json.raw(r#","processor":"#).raw(processor);
         }
-        text(r#","inputs":["#);
+        json.raw(r#","inputs":["#);
         for (n, input) in inputs.enumerate() {
-            if n > 0 {
-                text(",");
-            }
-            text(r#"{"id":"#);
-            text(&id_json(input.id).to_string());
+            json.raw(if n == 0 { r#"{"id":"# } else { r#",{"id":"# }).id(input.id);
             match input.handed {
-                Handed::Text(outputs) => {
-                    text(r#","outputs":"#);
-                    text(outputs);
-                }
-                Handed::Offset(offset) => text(&format!(r#","events_offset":{offset}"#)),
-            }
-            text("}");
+                Handed::Text(outputs) => json.raw(r#","outputs":"#).raw(outputs),
+                Handed::Offset(offset) => json.raw(r#","events_offset":"#).number(offset),
+            };
+            json.raw("}");
         }
-        text("]}");
-        out
+        json.raw("]}");
+        json.finish()
     }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// An `ObjectReady` as a worker reads it. Fields that it does not know are ignored.
@@ -110,7 +94,8 @@ pub struct ReadyView<'a> {
     /// Always `ObjectReady`.
     pub event_type: &'a str,
     /// The id as JSON wrote it: number or string. The record's key is the id as text.
-    pub id_objet: serde_json::Value,
+    #[serde(borrow)]
+    pub id_objet: &'a RawValue,
     /// The object's whole record.
     #[serde(borrow)]
     pub meta: &'a RawValue,

@@ -1,18 +1,20 @@
 //! Records that the operator writes to the events topic: rare, and in force only when they are read back.
 
+use std::sync::Arc;
+
 use orch_core::engine::{OperatorReason, RunEnd};
-use orch_core::id::{Attempt, Epoch, Millis};
+use orch_core::id::{Attempt, Epoch, Millis, RunUid};
 use serde_json::{Value, json};
 
 use crate::Part;
-use crate::headers::{Headers, event_headers};
+use crate::headers::Headers;
 use crate::{id_json, rfc3339};
 
 /// One record of the operator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
     /// `<namespace>/<name>` and uid of the run; `None` for [`RunRecordKind::LeaderStarted`].
-    pub run: Option<(String, String)>,
+    pub run: Option<(Arc<str>, RunUid)>,
     /// Term of the leader.
     pub epoch: Epoch,
     /// What happened.
@@ -81,22 +83,23 @@ impl RunRecord {
     pub fn key(&self) -> &str {
         match (&self.kind, &self.run) {
             (RunRecordKind::ObjectFailed { object, .. }, _) => object,
-            (_, Some((_, uid))) => uid,
+            (_, Some((_, uid))) => uid.as_str(),
             (_, None) => "",
         }
     }
 
     /// CloudEvents headers.
     pub fn headers(&self, now: Millis) -> Headers {
-        let (run, uid) = self.run.as_ref().map_or(("", ""), |(run, uid)| (run, uid));
         let attempt = if let RunRecordKind::ObjectFailed { attempt, .. } = self.kind { attempt } else { 0 };
-        let mut headers = event_headers(self.event_type(), run, uid, self.key(), attempt, now);
-        if let RunRecordKind::RunSnapshot { id, part } = &self.kind {
-            // A run has many of them.
-            let part = part.as_ref().map_or_else(|| "mark".to_owned(), |part| part.number.to_string());
-            headers[0].1 = format!("{uid}/{id}/{part}/RunSnapshot").into();
-        }
-        headers
+        let (run, uid) = match &self.run {
+            Some((run, uid)) => (run, Some(uid)),
+            None => (&Arc::from(""), None),
+        };
+        let headers = Headers::event(self.event_type(), run, uid, attempt, now);
+        let RunRecordKind::RunSnapshot { id, part } = &self.kind else { return headers };
+        // A run has many of them.
+        let part = part.as_ref().map_or_else(|| "mark".to_owned(), |part| part.number.to_string());
+        headers.told_apart_by(&format!("{id}/{part}"))
     }
 
     /// The value as JSON.
@@ -106,7 +109,7 @@ impl RunRecord {
             "event_datetime": rfc3339(now), "epoch": self.epoch,
         });
         if let Some((run, uid)) = &self.run {
-            value["run"] = run.as_str().into();
+            value["run"] = run.as_ref().into();
             value["run_uid"] = uid.as_str().into();
         }
         match &self.kind {

@@ -4,11 +4,22 @@ use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 use orch_core::id::Millis;
 
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
 /// Writes a time. A time that no calendar holds is written as the nearest one that it does.
 pub fn rfc3339(time: Millis) -> String {
-    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+    PRINTER.timestamp_to_string(&timestamp(time))
+}
+
+/// The same into a buffer.
+pub(crate) fn write_rfc3339(out: &mut Vec<u8>, time: Millis) {
+    // A `Vec` takes everything.
+    let _ = PRINTER.print_timestamp(&timestamp(time), out);
+}
+
+fn timestamp(time: Millis) -> Timestamp {
     let nearest = if time < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    PRINTER.timestamp_to_string(&Timestamp::from_millisecond(time).unwrap_or(nearest))
+    Timestamp::from_millisecond(time).unwrap_or(nearest)
 }
 
 /// Reads a time with any offset and any number of fraction digits; what is below a millisecond is dropped.

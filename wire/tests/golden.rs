@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use orch_core::engine::{Handed, OperatorReason, RunEnd};
+use orch_core::id::RunUid;
 use orch_wire::{
     Answer, AnswerKind, Assembly, ControlRecord, EventsRecord, Input, Part, Ready, ReadyView, RunGate,
     RunRecord, RunRecordKind, decode_event, parse_rfc3339, unpack,
@@ -49,9 +50,19 @@ impl Golden {
     }
 
     fn assert_headers(&self, written: &orch_wire::Headers) {
-        for (name, value) in written.iter().filter(|(name, _)| *name != "ce_id") {
-            assert_eq!(self.headers[name], Value::from(value.as_ref()), "{name}");
-        }
+        let mut names = Vec::new();
+        written.each(&self.key, |name, value| {
+            names.push(name);
+            if name != "ce_id" {
+                assert_eq!(self.headers[name], Value::from(value), "{name}");
+            }
+        });
+        let of_others = |name: &&str| *name == "traceparent";
+        let mut expected: Vec<_> = self.headers.as_object().unwrap().keys().map(String::as_str).collect();
+        expected.retain(|name| !of_others(name));
+        names.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(names, expected);
     }
 }
 
@@ -72,8 +83,8 @@ fn ready_is_written_and_read() {
     let ready = Ready {
         object: "2005",
         meta_json: &meta,
-        run: RUN,
-        run_uid: UID,
+        run: &RUN.into(),
+        run_uid: &RunUid::new(UID),
         stage: "standardize",
         attempt: 1,
         epoch: 3,
@@ -86,7 +97,7 @@ fn ready_is_written_and_read() {
     let inputs = inputs.iter().map(|(id, outputs)| Input { id, handed: Handed::Text(outputs) });
     let written = ready.encode(inputs, golden.time());
     golden.assert_same(&written);
-    golden.assert_headers(&ready.headers("orchestrator.default.medallion.events", golden.time()));
+    golden.assert_headers(&ready.headers(&"orchestrator.default.medallion.events".into(), golden.time()));
     let bytes = golden.bytes();
     let view = ReadyView::decode(&bytes).unwrap();
     assert_eq!((view.run_uid.as_ref(), view.attempt, view.run_timeout_ms), (UID, 1, Some(600_000)));
@@ -100,8 +111,8 @@ fn ready_of_a_named_object_has_text_as_id() {
     let ready = Ready {
         object: "orders-by-customer",
         meta_json: &meta,
-        run: RUN,
-        run_uid: UID,
+        run: &RUN.into(),
+        run_uid: &RunUid::new(UID),
         stage: "application",
         attempt: 2,
         epoch: 3,
@@ -123,8 +134,8 @@ fn inputs_that_are_too_much_for_one_record_name_their_place() {
     let ready = Ready {
         object: "3000",
         meta_json: r#"{"IdObjet":3000}"#,
-        run: RUN,
-        run_uid: UID,
+        run: &RUN.into(),
+        run_uid: &RunUid::new(UID),
         stage: "application",
         attempt: 1,
         epoch: 3,
@@ -140,7 +151,7 @@ fn inputs_that_are_too_much_for_one_record_name_their_place() {
     ];
     let written = ready.encode(inputs.into_iter().map(|(id, handed)| Input { id, handed }), golden.time());
     golden.assert_same(&written);
-    golden.assert_headers(&ready.headers("orchestrator.default.medallion.events", golden.time()));
+    golden.assert_headers(&ready.headers(&"orchestrator.default.medallion.events".into(), golden.time()));
 }
 
 #[test]
@@ -173,7 +184,7 @@ fn answers_are_read_and_written_again() {
             written["retry_after"] = golden.value["retry_after"].clone();
         }
         golden.assert_same(&serde_json::to_vec(&written).unwrap());
-        golden.assert_headers(&answer.headers(RUN, golden.time()));
+        golden.assert_headers(&answer.headers(&RUN.into(), &RunUid::new(UID), golden.time()));
     }
 }
 
@@ -211,7 +222,7 @@ fn the_operators_own_failure_is_told_apart() {
     assert_eq!((run_uid.as_ref(), object.as_ref(), attempt, epoch), (UID, "2005", 1, 3));
     assert_eq!(reason, OperatorReason::RunTimeout);
     let record = RunRecord {
-        run: Some((RUN.to_owned(), UID.to_owned())),
+        run: Some((RUN.into(), RunUid::new(UID))),
         epoch,
         kind: RunRecordKind::ObjectFailed {
             object: object.into_owned(),
@@ -227,7 +238,7 @@ fn the_operators_own_failure_is_told_apart() {
 
 #[test]
 fn run_records_are_read_and_written() {
-    let run = || Some((RUN.to_owned(), UID.to_owned()));
+    let run = || Some((RUN.into(), RunUid::new(UID)));
     let started = RunRecordKind::RunStarted {
         plan_digest: Golden::read("run_started.json").value["plan_digest"].as_str().unwrap().to_owned(),
         failure_policy: "ContinueIndependent",
@@ -274,7 +285,7 @@ fn run_records_are_read_and_written() {
 fn the_state_of_a_run_is_read_and_written() {
     let written = |name: &str, part: Option<Part<'static>>| {
         let golden = Golden::read(name);
-        let run = Some((RUN.to_owned(), UID.to_owned()));
+        let run = Some((RUN.into(), RunUid::new(UID)));
         let kind = RunRecordKind::RunSnapshot { id: "3.1".to_owned(), part };
         let record = RunRecord { run, epoch: 3, kind };
         assert_eq!(record.key(), golden.key);

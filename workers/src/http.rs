@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::fmt::rfc2822;
 use orch_core::duration;
 use orch_core::id::Millis;
-use orch_wire::{MAX_OUTPUTS_BYTES, event_headers};
+use orch_wire::{Headers, MAX_OUTPUTS_BYTES};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
@@ -96,17 +96,15 @@ impl HttpProcessor {
     fn headers(&self, work: &Work) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
-        let uid = work.run_uid().as_str();
-        let attributes =
-            event_headers("ObjectReady", work.run(), uid, work.object().as_str(), work.attempt(), now_ms());
-        for (name, value) in attributes {
+        let event =
+            Headers::event("ObjectReady", work.run_name(), Some(work.run_uid()), work.attempt(), now_ms());
+        event.each(work.object().as_str(), |name, value| {
             // `ce_id` in Kafka is `ce-id` in HTTP. An id with characters that no header takes stays in the body alone.
-            let parsed =
-                (HeaderName::try_from(name.replace('_', "-")), HeaderValue::try_from(value.as_ref()));
+            let parsed = (HeaderName::try_from(name.replace('_', "-")), HeaderValue::try_from(value));
             if let (Ok(name), Ok(value)) = parsed {
                 headers.insert(name, value);
             }
-        }
+        });
         headers.extend(self.headers.clone());
         headers
     }

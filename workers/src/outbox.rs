@@ -266,7 +266,7 @@ impl Outbox {
         };
         let topic = work.reply_topic().unwrap_or(&self.events_topic).clone();
         let key = Bytes::copy_from_slice(work.object().as_str().as_bytes());
-        let headers = answer.headers(work.run(), now);
+        let headers = answer.headers(work.run_name(), work.run_uid(), now);
         self.batch.push(Outgoing { topic, partition: 0, key, value: value.into(), headers, token });
     }
 }

@@ -35,6 +35,14 @@ pub struct Work {
     reply_topic: Option<Arc<str>>,
 }
 
+/// What the records of a run's stage have in common.
+#[derive(Clone)]
+pub(crate) struct Names {
+    run: Arc<str>,
+    run_uid: RunUid,
+    stage: Arc<str>,
+}
+
 /// Why a record of a ready topic cannot be worked on. It is counted, reported and skipped.
 #[derive(Debug, Error)]
 pub enum MalformedReady {
@@ -72,6 +80,16 @@ pub enum MalformedReady {
 impl Work {
     /// Reads a record of a ready topic. Fields that are not known are ignored.
     pub fn decode(key: &[u8], value: &Bytes, reply_topic: Option<Arc<str>>) -> Result<Self, MalformedReady> {
+        Self::decode_like(&mut None, key, value, reply_topic)
+    }
+
+    /// The same. Names that are those of the work before are shared with it: they hardly ever change.
+    pub(crate) fn decode_like(
+        before: &mut Option<Names>,
+        key: &[u8],
+        value: &Bytes,
+        reply_topic: Option<Arc<str>>,
+    ) -> Result<Self, MalformedReady> {
         if value.len() > MAX_RECORD_BYTES {
             return Err(MalformedReady::TooLarge(value.len()));
         }
@@ -86,12 +104,23 @@ impl Work {
             return Err(MalformedReady::RunUid);
         }
         let shared = |raw: &RawValue| value.slice_ref(raw.get().as_bytes());
-        Ok(Self {
-            object: object_id(key, &view.id_objet)?,
-            attempt: view.attempt,
+        let object = object_id(key, view.id_objet)?;
+        let same = before.take().filter(|names| {
+            (&*names.run, names.run_uid.as_str(), &*names.stage) == (&*view.run, &*view.run_uid, &*view.stage)
+        });
+        let names = same.unwrap_or_else(|| Names {
             run: view.run.as_ref().into(),
             run_uid: RunUid::new(&view.run_uid),
             stage: view.stage.as_ref().into(),
+        });
+        *before = Some(names.clone());
+        let Names { run, run_uid, stage } = names;
+        Ok(Self {
+            object,
+            attempt: view.attempt,
+            run,
+            run_uid,
+            stage,
             heartbeat: millis(view.heartbeat_ms).max(MIN_HEARTBEAT),
             run_timeout: view.run_timeout_ms.map(millis),
             meta: shared(view.meta),
@@ -115,6 +144,10 @@ impl Work {
 
     /// `<namespace>/<name>` of the run.
     pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    pub(crate) fn run_name(&self) -> &Arc<str> {
         &self.run
     }
 
@@ -216,22 +249,26 @@ fn millis(ms: Millis) -> Duration {
 }
 
 /// Key or `id_objet` suffices; both and different is malformed.
-fn object_id(key: &[u8], id_objet: &Value) -> Result<ObjectId, MalformedReady> {
+fn object_id(key: &[u8], id_objet: &RawValue) -> Result<ObjectId, MalformedReady> {
     let key = std::str::from_utf8(key).map_err(|_| MalformedReady::Key)?;
+    // A canonical number is written in one way only.
+    if !key.is_empty() && id_objet.get() == key && canonical_number(key).is_some() {
+        return Ok(ObjectId::parse(key)?);
+    }
+    let id: Value = serde_json::from_str(id_objet.get())?;
     if !key.is_empty() {
-        if id_objet.is_null() || is_id(id_objet, key) {
+        if id.is_null() || is_id(&id, key) {
             return Ok(ObjectId::parse(key)?);
         }
-        return Err(MalformedReady::KeyConflict { key: key.to_owned(), id_objet: id_objet.to_string() });
+        return Err(MalformedReady::KeyConflict { key: key.to_owned(), id_objet: id.to_string() });
     }
-    match id_objet {
+    match &id {
         Value::String(id) => Ok(ObjectId::parse(id)?),
         Value::Number(number) => Ok(ObjectId::parse(&number.to_string())?),
         _ => Ok(ObjectId::parse("")?),
     }
 }
 
-/// Whether JSON names this id: a number for canonical decimals, else text.
 pub(crate) fn is_id(json: &Value, id: &str) -> bool {
     match json {
         Value::String(text) => text == id,

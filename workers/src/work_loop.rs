@@ -24,6 +24,7 @@ use crate::in_flight::{Ended, InFlight, Report, Running, attempt, attempt_now};
 use crate::inputs::InputReader;
 use crate::membership::{Leaving, Membership};
 use crate::outbox::{Counters, Done, Outbox, Outcome, Place};
+use crate::work::Names;
 use crate::{Processors, Progress, Settings, Work, WorkFailure};
 
 /// How often answers that the bus gave up are sent again.
@@ -76,6 +77,8 @@ pub(crate) struct WorkLoop {
     channels: Channels,
     outbox: Outbox,
     gate: Gate,
+    /// Those of the newest record.
+    names: Option<Names>,
     /// Whether `control` was read to its end once: nothing is taken before.
     synced: bool,
     undecided: Vec<Undecided>,
@@ -115,6 +118,7 @@ impl WorkLoop {
             channels,
             outbox,
             gate: Gate::default(),
+            names: None,
             synced: false,
             undecided: Vec::new(),
             in_flight: InFlight::default(),
@@ -309,7 +313,12 @@ impl WorkLoop {
             error!(partition = place.partition, offset = place.offset, "the bus gave a record too many");
             return;
         };
-        let work = match Work::decode(&record.key, &record.value, record.reply_topic.clone()) {
+        let work = match Work::decode_like(
+            &mut self.names,
+            &record.key,
+            &record.value,
+            record.reply_topic.clone(),
+        ) {
             Ok(work) => work,
             Err(problem) => {
                 let count = self.outside.counters.malformed();

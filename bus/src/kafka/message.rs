@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use orch_wire::HEADER_REPLY_TOPIC;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 
-use crate::{Message, reply_topic};
+use crate::Message;
 
 /// Keys and values are copied into chunks of this size, so that a record costs no allocation of its own. A record that
 /// is kept keeps its chunk, hence no larger.
@@ -43,7 +44,8 @@ impl Copier {
 
     fn reply_topic(&mut self, message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
         let headers = message.headers()?;
-        let found = reply_topic(headers.iter().filter_map(|header| Some((header.key, header.value?))))?;
+        let header = headers.iter().find(|header| header.key == HEADER_REPLY_TOPIC)?;
+        let found = std::str::from_utf8(header.value?).ok()?;
         if self.reply_topic.as_deref() != Some(found) {
             self.reply_topic = Some(found.into());
         }

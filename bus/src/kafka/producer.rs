@@ -1,12 +1,13 @@
 //! Writes. Records for a partition go to librdkafka in flights; those that come while one is in the air wait here and
-//! make the next. A thread serves the acknowledgements and lets the next flights go.
+//! make the next. One thread lets flights go, another hears what became of them.
 //!
-//! Without flights librdkafka would send the same records in many more and smaller requests, and spin while its five
-//! requests a partition are on their way and it has more to send.
+//! A flight is one request. With `linger.ms=0` librdkafka would send its first records alone, and spin until they are
+//! acknowledged, because an idempotent producer may have no more than five records of a partition on their way. So it
+//! lingers, and is told when a flight is complete: decision 14.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::config::RDKafkaLogLevel;
@@ -21,32 +22,34 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use super::admin::{Core, spawn};
 use super::config::refused;
 use super::context::{Health, log};
-use super::lanes::{Handed, Landed, Lanes};
+use super::lanes::{Flight, Lanes};
+use super::native;
 use super::sight::Sight;
 use crate::{BusError, Outgoing, Producer, Undelivered};
 
-/// Acknowledgements are gathered this long, while any are expected. The thread sleeps meanwhile: `poll` with a timeout
-/// does not return before that is over, and spins through its last millisecond.
-const GATHER: Duration = Duration::from_micros(250);
-/// The same when none came for a while: the broker is away.
-const GATHER_AWAY: Duration = Duration::from_millis(20);
-const AWAY: Duration = Duration::from_millis(500);
-/// With nothing to do the thread looks this often for errors of the client.
+/// librdkafka is told so long at most that a flight is complete. Meanwhile no other flight goes: one that is longer on
+/// its way, or cannot go now, does not hold up other partitions.
+const BOARDING: Duration = Duration::from_millis(1);
+/// With nothing to do the threads look this often for errors of the client, and whether they are still needed.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// So many does a record have at most.
+const HEADERS: usize = 7;
 
 type Client = BaseProducer<Deliveries>;
 
 /// The async side. Dropping it gives up what is not acknowledged: flush first.
 pub(super) struct KafkaProducer {
-    shared: Arc<Shared>,
+    traffic: Arc<Traffic>,
     undelivered: Mutex<Option<UnboundedReceiver<Undelivered>>>,
 }
 
-struct Shared {
-    core: Arc<Core>,
-    queue: Mutex<Queue>,
-    /// Rings when there is something to wait for again.
-    work: Condvar,
+/// What the three sides share.
+struct Traffic {
+    /// Its lock keeps the order of records.
+    lanes: Mutex<Lanes<Outgoing>>,
+    /// Rings when a flight may go.
+    departures: Condvar,
     /// Records handed over and neither acknowledged nor given up.
     open: AtomicUsize,
     /// Rings when `open` falls to 0.
@@ -56,24 +59,24 @@ struct Shared {
     undelivered: UnboundedSender<Undelivered>,
 }
 
-/// Its lock keeps the order of records.
-struct Queue {
-    client: Arc<Client>,
-    lanes: Lanes<Outgoing>,
+/// What became of the records of one partition, as far as it is known and not handed on.
+#[derive(Default)]
+struct Landed {
+    topic: String,
+    partition: i32,
+    /// How many more are in the air.
+    expected: usize,
+    acknowledged: Vec<u64>,
+    failed: Vec<Undelivered>,
 }
 
-/// What the delivery callback noted since the last look.
+/// The client's context: hears of each record what became of it.
 struct Deliveries {
     health: Arc<Health>,
     sight: Sight,
-    noted: Mutex<Noted>,
-}
-
-#[derive(Default)]
-struct Noted {
-    acknowledged: Vec<u64>,
-    failed: Vec<Undelivered>,
-    landed: Landed,
+    traffic: Arc<Traffic>,
+    landed: Mutex<Landed>,
+    has_failed: AtomicBool,
 }
 
 impl ClientContext for Deliveries {
@@ -94,94 +97,94 @@ impl ProducerContext for Deliveries {
     /// The record's token.
     type DeliveryOpaque = usize;
 
+    /// Comes for the records of a request one after the other. When the last one of a flight has come, all of it is
+    /// handed on.
     fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
         let token = token as u64;
         let message = result.as_ref().unwrap_or_else(|(_, message)| message);
-        let mut noted = self.noted();
-        noted.landed.add(message.topic(), message.partition());
+        let (topic, partition) = (message.topic(), message.partition());
+        let mut landed = self.landed();
+        if landed.expected == 0 || landed.partition != partition || landed.topic != topic {
+            self.traffic.land(&mut landed);
+            topic.clone_into(&mut landed.topic);
+            landed.partition = partition;
+            landed.expected = self.traffic.lanes().in_the_air(topic, partition);
+        }
         match result {
-            Ok(_) => noted.acknowledged.push(token),
-            Err((error, message)) => {
-                let error = self.health.explain(error, message.topic());
-                noted.failed.push(Undelivered { token, topic: message.topic().into(), error });
+            Ok(_) => landed.acknowledged.push(token),
+            Err((error, _)) => {
+                let error = self.health.explain(error, topic);
+                landed.failed.push(Undelivered { token, topic: topic.into(), error });
+                self.has_failed.store(true, Ordering::Release);
             }
+        }
+        landed.expected = landed.expected.saturating_sub(1);
+        if landed.expected == 0 {
+            self.traffic.land(&mut landed);
         }
     }
 }
 
 impl Deliveries {
-    /// Notes everything that is known by now. A poll brings one event: an acknowledged batch, or an error.
-    fn gather(&self, client: &Client) {
-        let known = || {
-            let noted = self.noted();
-            noted.acknowledged.len() + noted.failed.len()
-        };
-        let mut before = known();
-        loop {
-            client.poll(Duration::ZERO);
-            let now = known();
-            if now == before {
-                return;
-            }
-            before = now;
-        }
+    fn landed(&self) -> MutexGuard<'_, Landed> {
+        self.landed.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn noted(&self) -> MutexGuard<'_, Noted> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn client(core: &Core) -> Result<Arc<Client>, BusError> {
-    let deliveries =
-        Deliveries { health: core.health.clone(), sight: Sight::default(), noted: Mutex::default() };
-    let client = core.config.producer().create_with_context(deliveries).map_err(|e| refused(&e))?;
-    Ok(Arc::new(client))
 }
 
 /// Starts a producer.
 pub(super) fn open(core: Arc<Core>) -> Result<KafkaProducer, BusError> {
     let (undelivered, receiver) = mpsc::unbounded_channel();
-    let queue = Mutex::new(Queue { client: client(&core)?, lanes: Lanes::default() });
-    let shared = Arc::new(Shared {
-        core,
-        queue,
-        work: Condvar::new(),
+    let traffic = Arc::new(Traffic {
+        lanes: Mutex::default(),
+        departures: Condvar::new(),
         open: AtomicUsize::new(0),
         idle: Notify::new(),
         stop: AtomicBool::new(false),
         acknowledged: OnceLock::new(),
         undelivered,
     });
-    let served = shared.clone();
-    spawn("kafka-producer", move || served.serve())?;
-    Ok(KafkaProducer { shared, undelivered: Mutex::new(Some(receiver)) })
+    let client = Mutex::new(new_client(&core, &traffic)?);
+    let tower = Arc::new(Tower { core, client, traffic: traffic.clone() });
+    let departing = tower.clone();
+    spawn("kafka-departs", move || departing.let_go())?;
+    spawn("kafka-lands", move || tower.hear())?;
+    Ok(KafkaProducer { traffic, undelivered: Mutex::new(Some(receiver)) })
+}
+
+fn new_client(core: &Core, traffic: &Arc<Traffic>) -> Result<Arc<Client>, BusError> {
+    let deliveries = Deliveries {
+        health: core.health.clone(),
+        sight: Sight::default(),
+        traffic: traffic.clone(),
+        landed: Mutex::default(),
+        has_failed: AtomicBool::new(false),
+    };
+    let client = core.config.producer().create_with_context(deliveries).map_err(|e| refused(&e))?;
+    Ok(Arc::new(client))
 }
 
 #[async_trait]
 impl Producer for KafkaProducer {
     fn send(&self, records: Vec<Outgoing>) {
-        let shared = &self.shared;
+        let traffic = &self.traffic;
         if records.is_empty() {
             return;
         }
-        let mut queue = shared.queue();
-        let before = shared.open.fetch_add(records.len(), Ordering::AcqRel);
+        traffic.open.fetch_add(records.len(), Ordering::AcqRel);
+        let mut lanes = traffic.lanes();
         for record in records {
             let (topic, partition) = (record.topic.clone(), record.partition);
-            queue.lanes.add(topic, partition, record);
+            let bytes = record.key.len() + record.value.len();
+            lanes.add(&topic, partition, bytes, record);
         }
-        queue.launch();
-        drop(queue);
-        if before == 0 {
-            shared.work.notify_one();
-        }
+        drop(lanes);
+        traffic.departures.notify_one();
     }
 
     async fn flush(&self) -> Result<(), BusError> {
         loop {
-            let idle = self.shared.idle.notified();
-            if self.shared.open.load(Ordering::Acquire) == 0 {
+            let idle = self.traffic.idle.notified();
+            if self.traffic.open.load(Ordering::Acquire) == 0 {
                 return Ok(());
             }
             idle.await;
@@ -190,7 +193,7 @@ impl Producer for KafkaProducer {
 
     fn acknowledged(&self) -> Option<UnboundedReceiver<Vec<u64>>> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.shared.acknowledged.set(sender).is_ok().then_some(receiver)
+        self.traffic.acknowledged.set(sender).is_ok().then_some(receiver)
     }
 
     fn undelivered(&self) -> Option<UnboundedReceiver<Undelivered>> {
@@ -200,132 +203,152 @@ impl Producer for KafkaProducer {
 
 impl Drop for KafkaProducer {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.shared.work.notify_one();
+        self.traffic.stop.store(true, Ordering::Release);
+        self.traffic.departures.notify_one();
     }
 }
 
-impl Queue {
-    /// Lets the flights go that may.
-    fn launch(&mut self) {
-        let Self { client, lanes } = self;
-        lanes.launch(|record| produce(client, record));
-    }
-}
-
-/// Hands a record to librdkafka.
-fn produce(client: &Client, record: Outgoing) -> Handed<Outgoing> {
-    let error = match client.send(base_record(&record)) {
-        Ok(()) => return Handed::Taken,
-        Err((error, _)) => error,
-    };
-    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) {
-        return Handed::Full(record);
-    }
-    let context = client.context();
-    let error = context.health.explain(&error, &record.topic);
-    context.noted().failed.push(Undelivered { token: record.token, topic: record.topic, error });
-    Handed::Refused
-}
-
-fn base_record(record: &Outgoing) -> BaseRecord<'_, [u8], [u8], usize> {
-    let headers = OwnedHeaders::new_with_capacity(record.headers.len());
-    let headers = record
-        .headers
-        .iter()
-        .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_bytes()) }));
-    let base = BaseRecord::with_opaque_to(&record.topic, record.token as usize)
-        .partition(record.partition)
-        .key(&record.key[..])
-        .headers(headers);
-    // No value at all is what removes a key from a compacted topic.
-    if record.value.is_empty() { base } else { base.payload(&record.value[..]) }
-}
-
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+impl Traffic {
+    fn lanes(&self) -> MutexGuard<'_, Lanes<Outgoing>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread. The client is dropped here too, since that may take a while.
-    fn serve(&self) {
-        let mut last_answer = Instant::now();
-        while !self.stop.load(Ordering::Acquire) {
-            let client = self.wait_for_work();
-            client.context().sight.restore(client.client(), self.core.config.servers());
-            let open = self.open.load(Ordering::Acquire) > 0;
-            client.context().gather(&client);
-            let answered = self.hand_on(&client);
-            if answered || !open {
-                last_answer = Instant::now();
-            }
-            if open {
-                let away = last_answer.elapsed() > AWAY;
-                std::thread::sleep(if away { GATHER_AWAY } else { GATHER });
-            }
-        }
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
     }
 
-    /// Returns at once while acknowledgements are expected.
-    fn wait_for_work(&self) -> Arc<Client> {
-        let queue = self.queue();
-        let resting =
-            |_: &mut Queue| self.open.load(Ordering::Acquire) == 0 && !self.stop.load(Ordering::Acquire);
-        let waited = self.work.wait_timeout_while(queue, IDLE, resting);
-        waited.unwrap_or_else(PoisonError::into_inner).0.client.clone()
-    }
-
-    /// Gives on what the callback noted. Returns whether there was anything.
-    fn hand_on(&self, client: &Client) -> bool {
-        let noted = std::mem::take(&mut *client.context().noted());
-        let count = noted.acknowledged.len() + noted.failed.len();
+    /// Hands on what became of some records, and makes room in the air.
+    fn land(&self, landed: &mut Landed) {
+        let (acknowledged, failed) =
+            (std::mem::take(&mut landed.acknowledged), std::mem::take(&mut landed.failed));
+        let count = acknowledged.len() + failed.len();
         if count == 0 {
-            return false;
+            return;
         }
-        if !noted.failed.is_empty() {
-            self.replace_if_broken(client);
-        }
-        self.next_flights(noted.landed);
-        if let Some(acknowledged) = self.acknowledged.get()
-            && !noted.acknowledged.is_empty()
+        self.lanes().land(&landed.topic, landed.partition, count);
+        self.departures.notify_one();
+        if let Some(listener) = self.acknowledged.get()
+            && !acknowledged.is_empty()
         {
             // Nobody listens any more: nobody wants to know.
-            let _ = acknowledged.send(noted.acknowledged);
+            let _ = listener.send(acknowledged);
         }
-        for failed in noted.failed {
+        for failed in failed {
             let _ = self.undelivered.send(failed);
         }
         if self.open.fetch_sub(count, Ordering::AcqRel) == count {
             self.idle.notify_waiters();
         }
-        true
     }
 
-    fn next_flights(&self, landed: Landed) {
-        let mut queue = self.queue();
-        for (topic, partition, count) in landed.into_counts() {
-            queue.lanes.land(&topic, partition, count);
+    /// Waits for flights that may go; none come when there was nothing for a while.
+    fn boarded(&self) -> Vec<Flight<Outgoing>> {
+        let mut lanes = self.lanes();
+        let flights = lanes.board();
+        if !flights.is_empty() || self.is_over() {
+            return flights;
         }
-        queue.launch();
+        let waited = self.departures.wait_timeout(lanes, IDLE);
+        lanes = waited.unwrap_or_else(PoisonError::into_inner).0;
+        lanes.board()
+    }
+}
+
+/// What both threads have.
+struct Tower {
+    core: Arc<Core>,
+    /// Locked while records are handed to it: only then may it be replaced.
+    client: Mutex<Arc<Client>>,
+    traffic: Arc<Traffic>,
+}
+
+impl Tower {
+    fn client(&self) -> MutexGuard<'_, Arc<Client>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread that lets flights go.
+    fn let_go(&self) {
+        while !self.traffic.is_over() {
+            let flights = self.traffic.boarded();
+            if flights.is_empty() {
+                continue;
+            }
+            let client = self.client();
+            for flight in flights {
+                self.hand_over(&client, flight);
+            }
+            let complete = client.clone();
+            drop(client);
+            native::flush(complete.client(), BOARDING);
+        }
+    }
+
+    /// Hands a flight to librdkafka.
+    fn hand_over(&self, client: &Client, mut flight: Flight<Outgoing>) {
+        while let Some((bytes, record)) = flight.records.pop_front() {
+            let error = match client.send(base_record(&record)) {
+                Ok(()) => continue,
+                Err((error, _)) => error,
+            };
+            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) {
+                flight.records.push_front((bytes, record));
+                return self.traffic.lanes().turn_back(flight);
+            }
+            let error = client.context().health.explain(&error, &record.topic);
+            let mut refused = Landed {
+                topic: record.topic.as_ref().to_owned(),
+                partition: record.partition,
+                failed: vec![Undelivered { token: record.token, topic: record.topic, error }],
+                ..Landed::default()
+            };
+            self.traffic.land(&mut refused);
+        }
+    }
+
+    /// The thread that hears what became of them. The client is dropped here too, since that may take a while.
+    fn hear(&self) {
+        while !self.traffic.is_over() {
+            let client = self.client().clone();
+            client.context().sight.restore(client.client(), self.core.config.servers());
+            client.poll(IDLE);
+            // Of a flight that came in parts.
+            self.traffic.land(&mut client.context().landed());
+            if client.context().has_failed.swap(false, Ordering::AcqRel) {
+                self.replace_if_broken(&client);
+            }
+        }
     }
 
     /// An idempotent producer that lost its place in a partition (the broker lost records) refuses everything from
     /// then on. What it had comes back as undelivered; a new one goes on.
     fn replace_if_broken(&self, client: &Client) {
         let Some((code, reason)) = client.client().fatal_error() else { return };
+        let mut current = self.client();
         // All that it had fails by itself, which takes no broker.
         while client.in_flight_count() > 0 {
-            client.poll(GATHER);
+            client.poll(BOARDING);
         }
+        self.traffic.land(&mut client.context().landed());
         tracing::warn!(error = reason, %code, "the Kafka producer is replaced");
-        let mut queue = self.queue();
-        match self::client(&self.core) {
-            Ok(new) => {
-                let rest = std::mem::take(&mut *client.context().noted());
-                *new.context().noted() = rest;
-                queue.client = new;
-            }
+        match new_client(&self.core, &self.traffic) {
+            Ok(new) => *current = new,
             Err(error) => tracing::error!(%error, "no new Kafka producer"),
         }
     }
+}
+
+fn base_record(record: &Outgoing) -> BaseRecord<'_, [u8], [u8], usize> {
+    let mut headers = OwnedHeaders::new_with_capacity(HEADERS);
+    // Every key of ours is a text; of another one there are no headers to tell.
+    let key = std::str::from_utf8(&record.key).unwrap_or_default();
+    record.headers.each(key, |key, value| {
+        headers = std::mem::take(&mut headers).insert(Header { key, value: Some(value) });
+    });
+    let base = BaseRecord::with_opaque_to(&record.topic, record.token as usize)
+        .partition(record.partition)
+        .key(&record.key[..])
+        .headers(headers);
+    // No value at all is what removes a key from a compacted topic.
+    if record.value.is_empty() { base } else { base.payload(&record.value[..]) }
 }

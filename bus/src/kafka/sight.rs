@@ -8,9 +8,10 @@
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rdkafka::bindings::rd_kafka_brokers_add;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::statistics::Statistics;
+
+use super::native;
 
 /// Whether a client knows a broker; a part of its context.
 #[derive(Default)]
@@ -35,11 +36,7 @@ impl Sight {
         tracing::warn!(servers, "the Kafka client has lost sight of all brokers; it is told of them anew");
         // The client took the same text as `bootstrap.servers`.
         let Ok(servers) = CString::new(servers) else { return };
-        // SAFETY: the client lives as long as its reference, the text as long as the call, which copies it.
-        #[allow(unsafe_code)]
-        unsafe {
-            rd_kafka_brokers_add(client.native_ptr(), servers.as_ptr());
-        }
+        native::add_brokers(client, &servers);
     }
 }
 

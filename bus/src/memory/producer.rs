@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::Inner;
 use super::topic::Topic;
-use crate::{BusError, Message, Outgoing, Producer, Undelivered, reply_topic};
+use crate::{BusError, Message, Outgoing, Producer, Undelivered};
 
 /// Writes to the topics of this process.
 pub(super) struct MemoryProducer {
@@ -22,7 +22,6 @@ pub(super) struct MemoryProducer {
 struct Batch {
     time: Millis,
     topics: Vec<Arc<Topic>>,
-    reply_topic: Option<Arc<str>>,
     tokens: Vec<u64>,
 }
 
@@ -45,11 +44,7 @@ impl MemoryProducer {
 
     fn write(&self, batch: &mut Batch, record: &Outgoing) -> Result<(), BusError> {
         let unknown = || BusError::UnknownTopic(record.topic.to_string());
-        let reply = reply_topic(record.headers.iter().map(|(name, value)| (*name, value.as_bytes())));
-        if batch.reply_topic.as_deref() != reply {
-            batch.reply_topic = reply.map(Arc::from);
-        }
-        let (time, reply_topic) = (batch.time, batch.reply_topic.clone());
+        let (time, reply_topic) = (batch.time, record.headers.reply_topic().cloned());
         let topic = self.topic(batch, &record.topic).ok_or_else(unknown)?;
         if record.key.len() + record.value.len() > topic.max_record_bytes() {
             return Err(BusError::TooLarge(record.topic.to_string()));
@@ -67,7 +62,7 @@ impl Producer for MemoryProducer {
     fn send(&self, records: Vec<Outgoing>) {
         let acknowledged = self.acknowledged.get();
         let time = (self.bus.clock)();
-        let mut batch = Batch { time, topics: Vec::new(), reply_topic: None, tokens: Vec::new() };
+        let mut batch = Batch { time, topics: Vec::new(), tokens: Vec::new() };
         for record in records {
             match self.write(&mut batch, &record) {
                 Ok(()) if acknowledged.is_some() => batch.tokens.push(record.token),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use orch_bus::{Bus, Member, Message, Outgoing, Producer, Reader, TopicSpec};
+use orch_wire::Headers;
 
 /// What nothing here needs on a machine that works.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
@@ -57,7 +58,7 @@ pub(crate) fn record(topic: &str, partition: i32, token: u64) -> Outgoing {
         partition,
         key: Bytes::from(format!("k{token}")),
         value: Bytes::from(token.to_string()),
-        headers: vec![("ce_type", "test".into()), ("reply_topic", "answers".into())],
+        headers: Headers::default().with_reply_topic(&"answers".into()),
         token,
     }
 }

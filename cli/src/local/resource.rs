@@ -3,13 +3,13 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use orch_core::id::{Millis, RunUid};
-use orch_core::plan::RunPlan;
+use orch_core::plan::{RunPlan, StagePlan};
 use orch_crds::PipelineRun;
 use orch_crds::condition::{accepted, graph_valid, stalled, topics_ready, types, workers_ready};
 use orch_crds::status::PipelineRunStatus;
 use orch_crds::view::{self, StageFacts, set_condition};
 
-use super::session::{Outcome, is_external};
+use super::session::Outcome;
 
 /// Writes into `run` what a cluster adds to a resource, and the status of its end.
 pub(crate) fn finished(
@@ -34,7 +34,7 @@ pub(crate) fn status(created: Millis, plan: &RunPlan, outcome: &Outcome) -> Pipe
         start_offset: Some(0),
         ..PipelineRunStatus::default()
     };
-    let workers = if plan.stages.iter().all(is_external) {
+    let workers = if plan.stages.iter().all(StagePlan::is_external) {
         workers_ready::EXTERNAL
     } else {
         workers_ready::SCALED_TO_ZERO

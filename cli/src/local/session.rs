@@ -7,7 +7,7 @@ use orch_bus::{Bus, BusError, TopicSpec};
 use orch_core::drain::Drain;
 use orch_core::engine::{Orders, RunView};
 use orch_core::id::RunUid;
-use orch_core::plan::{RunPlan, StagePlan};
+use orch_core::plan::RunPlan;
 use orch_runner::{
     Clock, Exit, Notice, Outlets, PipelineHandle, PipelineSettings, RunSettings, SnapshotRule,
 };
@@ -237,7 +237,7 @@ fn start_workers(
     let mut workers = Workers::new();
     for stage in &session.plan.stages {
         let ready_topic = names.ready(&stage.name);
-        if is_external(stage) {
+        if stage.is_external() {
             progress.note(&format!(
                 "stage `{}` waits for your program: ready topic and group {ready_topic}, answers to {}",
                 stage.name,
@@ -269,11 +269,6 @@ pub(crate) fn missing_kind(processor: &str) -> Option<String> {
         Some(InvalidProcessor::Unknown { kind, .. }) => Some(kind.clone()),
         _ => None,
     }
-}
-
-/// Whether somebody else's program does the work of the stage.
-pub(crate) fn is_external(stage: &StagePlan) -> bool {
-    missing_kind(&stage.processor).as_deref() == Some("external")
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What the events topic says about one run, as the engine sees it: ids already resolved, JSON kept as text.
 
+use std::sync::Arc;
+
 use crate::id::{Attempt, Epoch, Millis, ObjectIx};
 
 /// One record of the events topic.
@@ -35,7 +37,7 @@ pub enum Event {
         /// Which attempt.
         attempt: Attempt,
         /// Who runs it.
-        worker: Box<str>,
+        worker: Arc<str>,
     },
     /// A worker is still at it: a heartbeat.
     Progress {
@@ -44,7 +46,7 @@ pub enum Event {
         /// Which attempt.
         attempt: Attempt,
         /// Who runs it.
-        worker: Box<str>,
+        worker: Arc<str>,
     },
     /// A worker finished an attempt well.
     Loaded {
@@ -53,7 +55,7 @@ pub enum Event {
         /// Which attempt.
         attempt: Attempt,
         /// Who ran it.
-        worker: Box<str>,
+        worker: Arc<str>,
         /// How long it worked, where it says so.
         elapsed: Option<Millis>,
         /// What the children get, as JSON text.
@@ -66,7 +68,7 @@ pub enum Event {
         /// Which attempt.
         attempt: Attempt,
         /// Who ran it.
-        worker: Box<str>,
+        worker: Arc<str>,
         /// How long it worked, where it says so.
         elapsed: Option<Millis>,
         /// What it said.

@@ -1,17 +1,54 @@
 //! How much may be outstanding in a stage, and on which partition the next record goes.
 
+use crate::id::Millis;
+
+/// Work for so long is handed out ahead: priorities and a cancel act on what is not.
+const AHEAD_MS: Millis = 250;
+/// The speed of a stage is measured over at least this.
+const MEASURED_MS: Millis = 50;
+
 /// The window of one stage, shared by all runs that use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
+    /// Outstanding records now at most.
     limit: u32,
+    /// What the limit is at most, however fast the stage is.
+    ceiling: u32,
+    /// What it is at least: every worker has its next object at hand.
+    floor: u32,
     /// Outstanding records of each partition.
     load: Vec<u32>,
+    /// Records that ended since the last measurement.
+    ended: u32,
+    measured_at: Millis,
 }
 
 impl Window {
     /// An empty window of at most `limit` outstanding records over `partitions` partitions.
     pub fn new(limit: u32, partitions: u16) -> Self {
-        Self { limit, load: vec![0; usize::from(partitions.max(1))] }
+        let load = vec![0; usize::from(partitions.max(1))];
+        Self { limit, ceiling: limit, floor: limit, load, ended: 0, measured_at: 0 }
+    }
+
+    /// From now on the limit follows the speed of the stage, whose workers take `slots` objects at a time: work for a
+    /// quarter of a second, but at least twice what the workers take.
+    pub fn serve(&mut self, slots: u32) {
+        let was_fixed = self.floor == self.ceiling;
+        self.floor = slots.saturating_mul(2).clamp(1, self.ceiling.max(1));
+        if was_fixed {
+            self.limit = self.floor;
+        }
+    }
+
+    /// Looks how fast the stage is.
+    pub fn measure(&mut self, now: Millis) {
+        let elapsed = now - self.measured_at;
+        if (0..MEASURED_MS).contains(&elapsed) {
+            return;
+        }
+        let ahead = i64::from(self.ended) * AHEAD_MS / elapsed.max(MEASURED_MS);
+        self.limit = u32::try_from(ahead).unwrap_or(u32::MAX).clamp(self.floor, self.ceiling);
+        (self.ended, self.measured_at) = (0, now);
     }
 
     /// Records that are published and not ended.
@@ -49,8 +86,9 @@ impl Window {
         }
     }
 
-    /// Gives a place back.
+    /// Gives a place back: its record has ended.
     pub fn release(&mut self, partition: u16) {
+        self.ended = self.ended.saturating_add(1);
         if let Some(load) = self.load.get_mut(usize::from(partition)) {
             *load = load.saturating_sub(1);
         }
@@ -101,6 +139,34 @@ mod tests {
         window.release(1);
         assert_eq!(window.take(), 1);
         assert_eq!(window.room(), 6);
+    }
+
+    #[test]
+    fn the_limit_follows_the_speed_of_the_stage() {
+        let mut window = Window::new(4_096, 1);
+        window.serve(8);
+        assert_eq!(window.room(), 16, "before anything is known");
+        // Time, how many ended since the step before, and the limit that comes of it.
+        let steps = [
+            (1_000, 0, 16),
+            (1_010, 100, 16),
+            (1_050, 100, 1_000),
+            (1_100, 2_000, 4_096),
+            (1_350, 80, 80),
+            (9_000, 3, 16),
+            (500, 1_000, 4_096),
+            (600, 0, 16),
+        ];
+        for (time, ended, limit) in steps {
+            for _ in 0..ended {
+                window.release(0);
+            }
+            window.measure(time);
+            assert_eq!(window.room(), limit, "at {time}");
+        }
+        window.serve(20);
+        window.measure(700);
+        assert_eq!(window.room(), 40, "the stage has more workers now");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod stages;
 mod targets;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::finding::{Finding, FindingKind};
 use crate::graph::{self, Graph};
@@ -59,6 +60,14 @@ pub struct StagePlan {
     pub worker: WorkerPolicy,
     /// Partitions of its ready topic.
     pub partitions: u16,
+}
+
+impl StagePlan {
+    /// Whether programs of others do the work. Nobody knows how many objects these take at a time.
+    pub fn is_external(&self) -> bool {
+        let kinds = serde_json::from_str::<HashMap<String, serde_json::Value>>(&self.processor);
+        kinds.is_ok_and(|kinds| kinds.contains_key("external"))
+    }
 }
 
 /// One checked object.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -131,6 +131,17 @@ impl Collector for Events {
             let labels = [("status", status), ("producer", producer)];
             ConstCounter::new(read(counter)).encode(events.encode_family(&labels)?)?;
         }
+        let latency = &self.0.answer_to_ready;
+        let buckets: Vec<(f64, u64)> = latency.buckets().collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        encoder
+            .encode_descriptor(
+                "answer_to_ready",
+                "From an answer that came to the ready records that it let be published, handed to Kafka's client",
+                Some(&Unit::Seconds),
+                MetricType::Histogram,
+            )?
+            .encode_histogram::<NoLabelSet>(latency.sum(), count, &buckets, None)?;
         let mut refused = encoder.encode_descriptor(
             "refused_records",
             "Records that changed nothing, by reason",
@@ -146,12 +157,16 @@ impl Collector for Events {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn o18_the_counter_by_status_and_producer_moves() {
         let metrics = Metrics::new();
         metrics.stats().published.fetch_add(3, Ordering::Relaxed);
+        metrics.stats().answer_to_ready.observe(Duration::from_micros(100), 5);
+        metrics.stats().answer_to_ready.observe(Duration::from_secs(1), 1);
         metrics.reconciled("pipelinerun", Some("api_server"));
         let text = metrics.render(1, 2);
         for line in [
@@ -159,6 +174,10 @@ mod tests {
             r#"orchestrator_refused_records_total{reason="malformed"} 0"#,
             r#"orchestrator_reconcile_total{controller="pipelinerun",result="error",category="api_server"} 1"#,
             "orchestrator_live_runs 2",
+            r#"orchestrator_answer_to_ready_seconds_bucket{le="0.000064"} 0"#,
+            r#"orchestrator_answer_to_ready_seconds_bucket{le="0.000128"} 5"#,
+            r#"orchestrator_answer_to_ready_seconds_bucket{le="+Inf"} 6"#,
+            "orchestrator_answer_to_ready_seconds_count 6",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }

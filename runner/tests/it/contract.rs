@@ -1,5 +1,7 @@
 //! What the records say.
 
+use std::collections::HashMap;
+
 use orch_core::engine::ObjectPhase;
 use orch_core::spec::{TimeoutsOverride, UndefinedPolicy};
 use orch_runner::RunSettings;
@@ -77,10 +79,9 @@ async fn a_ready_record_is_a_cloud_event() {
     operator.until_count("r1", ObjectPhase::Queued, 1).await;
     let ready = world.names.ready(&plan.stages[0].name);
     let record = world.faults.sent().into_iter().find(|record| *record.topic == *ready).unwrap();
-    let header = |name: &str| {
-        let found = record.headers.iter().find(|(known, _)| *known == name);
-        found.unwrap_or_else(|| panic!("no `{name}`")).1.clone().into_owned()
-    };
+    let mut headers = HashMap::new();
+    record.headers.each("a", |name, value| _ = headers.insert(name, value.to_owned()));
+    let header = |name: &str| headers[name].clone();
     assert_eq!(header("ce_id"), "r1/a/1/ObjectReady");
     assert_eq!(header("ce_type"), "dev.kafka-orchestrator.ObjectReady");
     assert_eq!(header("ce_source"), "/kafka-orchestrator/default/r1");

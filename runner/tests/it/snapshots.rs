@@ -111,7 +111,8 @@ async fn write_snapshot(world: &World, epoch: u64, parts: &[Part<'static>]) -> i
     for part in kinds {
         let part = part.map(|part| Part { at: mark, ..part });
         let kind = RunRecordKind::RunSnapshot { id: "9.9".to_owned(), part };
-        let record = RunRecord { run: Some(("default/r1".to_owned(), "r1".to_owned())), epoch, kind };
+        let record =
+            RunRecord { run: Some(("default/r1".into(), orch_core::id::RunUid::new("r1"))), epoch, kind };
         world.write(&world.names.events(), "r1", record.encode(0)).await;
     }
     mark
@@ -177,7 +178,8 @@ async fn parts_of_a_leader_whose_term_was_over_count_for_nothing() {
     world.write(&world.names.events(), "", leader.to_string()).await;
     let part = Part { at: start, ..pack("{}", 0).remove(0) };
     let kind = RunRecordKind::RunSnapshot { id: "9.9".to_owned(), part: Some(part) };
-    let record = RunRecord { run: Some(("default/r1".to_owned(), "r1".to_owned())), epoch: 1, kind };
+    let record =
+        RunRecord { run: Some(("default/r1".into(), orch_core::id::RunUid::new("r1"))), epoch: 1, kind };
     world.write(&world.names.events(), "r1", record.encode(0)).await;
     let operator = Operator::start(&world, vec![from_offset(&plan, start)]).await;
     let found = operator.until("r1", "there", |_| true).await;

@@ -136,7 +136,7 @@ pub fn answer(job: &Job, say: &Say) -> Outgoing {
         partition: 0,
         key: job.object.clone().into(),
         value: answer.encode("default/test", 0).unwrap().into(),
-        headers: Vec::new(),
+        headers: orch_wire::Headers::default(),
         token: 0,
     }
 }

@@ -149,7 +149,7 @@ impl World {
             partition: 0,
             key,
             value,
-            headers: Vec::new(),
+            headers: orch_wire::Headers::default(),
             token: 0,
         }]);
     }

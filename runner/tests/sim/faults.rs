@@ -153,7 +153,7 @@ impl World {
             partition: 0,
             key,
             value: value.into(),
-            headers: Vec::new(),
+            headers: orch_wire::Headers::default(),
             token: 0,
         });
     }

@@ -508,7 +508,7 @@ fn outgoing(job: &Job, value: Vec<u8>, token: u64) -> Outgoing {
         partition: 0,
         key: job.key.clone().into(),
         value: value.into(),
-        headers: Vec::new(),
+        headers: orch_wire::Headers::default(),
         token,
     }
 }

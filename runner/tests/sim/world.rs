@@ -218,8 +218,7 @@ impl World {
 
     pub fn append(&mut self, record: Outgoing) {
         let Outgoing { topic, partition, key, value, headers, .. } = record;
-        let reply_topic =
-            headers.iter().find(|(name, _)| *name == "reply_topic").map(|(_, topic)| topic.as_ref().into());
+        let reply_topic = headers.reply_topic().cloned();
         let time = self.now();
         let records = &mut self.log.get_mut(&topic).unwrap()[partition as usize];
         let offset = records.len() as i64;

@@ -35,8 +35,8 @@ const MAY_PRINT: [(&str, &str); 2] = [
     ("workers/src/service.rs", "the body of every worker's `main`: an error before the log has begun"),
 ];
 
-/// The only place with `unsafe`: a call of librdkafka.
-const UNSAFE: &str = "bus/src/kafka/sight.rs";
+/// The only place with `unsafe`: calls of librdkafka.
+const UNSAFE: &str = "bus/src/kafka/native.rs";
 
 /// The only places that write a status: of a PipelineRun, and of a Pipeline. Each does it once.
 const STATUS_WRITERS: [&str; 2] = ["operator/src/status/writer.rs", "operator/src/pipeline.rs"];

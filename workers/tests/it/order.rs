@@ -117,7 +117,7 @@ async fn two_workers_share_the_partitions_and_do_each_object_once() {
             partition: n % 4,
             key: object.clone().into(),
             value: ready_json(&object, 1, &json!({})).to_string().into(),
-            headers: Vec::new(),
+            headers: orch_wire::Headers::default(),
             token: 0,
         }]);
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use orch_bus::memory::MemoryBus;
 use orch_bus::{Bus, Outgoing, Producer, Reader, TopicSpec};
 use orch_core::drain::Drain;
-use orch_wire::{ControlRecord, RunGate};
+use orch_wire::{ControlRecord, Headers, RunGate};
 use orch_workers::{
     Counters, Health, Outputs, Processor, Processors, Progress, Registry, Settings, Work, WorkFailure,
     Worker, async_trait,
@@ -100,13 +100,13 @@ impl Stage {
     }
 
     pub(crate) fn put(&self, topic: &str, key: &str, value: impl Into<Bytes>, reply_topic: Option<&str>) {
-        let headers = reply_topic.map(|to| (orch_wire::HEADER_REPLY_TOPIC, to.to_owned().into()));
+        let headers = reply_topic.map(|to| Headers::default().with_reply_topic(&to.into()));
         self.producer.send(vec![Outgoing {
             topic: topic.into(),
             partition: 0,
             key: Bytes::copy_from_slice(key.as_bytes()),
             value: value.into(),
-            headers: headers.into_iter().collect(),
+            headers: headers.unwrap_or_default(),
             token: 0,
         }]);
     }

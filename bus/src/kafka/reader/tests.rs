@@ -17,7 +17,7 @@ async fn write(producer: &dyn Producer, range: Range<u64>) {
         partition: 0,
         key: "k".into(),
         value: "v".into(),
-        headers: Vec::new(),
+        headers: orch_wire::Headers::default(),
         token,
     };
     producer.send(range.map(record).collect());

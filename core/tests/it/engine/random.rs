@@ -317,7 +317,7 @@ pub fn object_number(ix: ObjectIx) -> usize {
 }
 
 pub fn ending(object: ObjectIx, attempt: Attempt, outcome: Outcome) -> Event {
-    let worker: Box<str> = "w".into();
+    let worker: std::sync::Arc<str> = "w".into();
     match outcome {
         Outcome::Loads => {
             // Two of three hand something on.

@@ -138,7 +138,7 @@ fn world(play: &mut Play, verb: &str, statement: &Statement<'_>) -> bool {
 }
 
 fn answer(verb: &str, statement: &Statement<'_>, object: ObjectIx, attempt: Attempt, epoch: Epoch) -> Event {
-    let worker: Box<str> = statement.after("by").unwrap_or("w1").into();
+    let worker: std::sync::Arc<str> = statement.after("by").unwrap_or("w1").into();
     let failed = |reason: &str, retryable: bool| Event::Failed {
         object,
         attempt,
