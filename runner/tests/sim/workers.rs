@@ -411,15 +411,14 @@ impl World {
     fn goes_silent(&mut self, worker: usize, number: u64, job: &Job) {
         let run = self.scenario.runs.iter().find(|run| run.uid.as_str() == job.uid);
         let has_queue_timeout = run.is_some_and(|run| run.queue_ms.is_some());
+        self.workers.workers[worker].jobs.remove(&number);
         if has_queue_timeout {
-            self.workers.workers[worker].jobs.remove(&number);
             self.finish(worker, job);
-            self.poll_soon(worker);
         } else {
-            self.workers.workers[worker].jobs.remove(&number);
             let token = self.say(worker, job, "ObjectStarted", &json!({}));
             self.workers.workers[worker].finishes.insert(token, job.clone());
         }
+        self.poll_soon(worker);
     }
 
     fn heartbeat(&mut self, worker: usize, number: u64) {
