@@ -149,7 +149,7 @@ pub enum Malformed {
 /// A text that borrows where it has no escapes. `Option<Cow<str>>` alone would always copy.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[derive(Deserialize)]
 struct Flat<'a> {
@@ -219,12 +219,8 @@ pub fn decode_event<'a>(key: &'a [u8], value: &'a [u8]) -> Result<EventsRecord<'
         }),
         "RunCancelled" => Ok(EventsRecord::RunCancelled {
             run_uid: required(flat.run_uid, "run_uid")?,
-            reason: match flat.reason.as_ref().map(|text| text.0.as_ref()) {
-                Some("Cancelled") => RunEnd::Cancelled,
-                Some("DeadlineExceeded") => RunEnd::DeadlineExceeded,
-                Some(_) => return Err(Malformed::Invalid("reason")),
-                None => return Err(Malformed::Missing("reason")),
-            },
+            reason: RunEnd::parse(&flat.reason.ok_or(Malformed::Missing("reason"))?.0)
+                .ok_or(Malformed::Invalid("reason"))?,
             epoch: epoch(flat.epoch)?,
         }),
         "RunSnapshot" => snapshot::decode(value).map(EventsRecord::RunSnapshot),
@@ -233,7 +229,8 @@ pub fn decode_event<'a>(key: &'a [u8], value: &'a [u8]) -> Result<EventsRecord<'
     }
 }
 
-fn required<'a>(field: Option<Text<'a>>, name: &'static str) -> Result<Cow<'a, str>, Malformed> {
+/// A text that is there and not empty.
+pub(crate) fn required<'a>(field: Option<Text<'a>>, name: &'static str) -> Result<Cow<'a, str>, Malformed> {
     field.map(|text| text.0).filter(|text| !text.is_empty()).ok_or(Malformed::Missing(name))
 }
 

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::Malformed;
+use crate::answer::{Text, epoch, required};
 
 /// Packed bytes of one part: as base64, and with what stands around it, below the size of a record.
 const PART_BYTES: usize = 360 * 1024;
@@ -55,9 +56,6 @@ pub struct Part<'a> {
 }
 
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[derive(Deserialize)]
 struct Form<'a> {
     #[serde(borrow)]
     run_uid: Option<Text<'a>>,
@@ -76,9 +74,6 @@ struct Form<'a> {
 /// Reads a `RunSnapshot`. Rare, so it has a form of its own: the other records are read faster without its fields.
 pub(crate) fn decode<'a>(value: &'a [u8]) -> Result<Snapshot<'a>, Malformed> {
     let form: Form<'a> = serde_json::from_slice(value)?;
-    let text = |field: Option<Text<'a>>, name| {
-        field.map(|text| text.0).filter(|text| !text.is_empty()).ok_or(Malformed::Missing(name))
-    };
     let part = match form.at {
         None => None,
         Some(at) => {
@@ -86,14 +81,14 @@ pub(crate) fn decode<'a>(value: &'a [u8]) -> Result<Snapshot<'a>, Malformed> {
             if at < 0 || of > MAX_PARTS || number >= of {
                 return Err(Malformed::Invalid("part"));
             }
-            let (digest, data) = (text(form.digest, "digest")?, text(form.data, "data")?);
+            let (digest, data) = (required(form.digest, "digest")?, required(form.data, "data")?);
             Some(Part { at, number, of, digest, data })
         }
     };
     Ok(Snapshot {
-        run_uid: text(form.run_uid, "run_uid")?,
-        epoch: crate::answer::epoch(form.epoch)?,
-        id: text(form.snapshot, "snapshot")?,
+        run_uid: required(form.run_uid, "run_uid")?,
+        epoch: epoch(form.epoch)?,
+        id: required(form.snapshot, "snapshot")?,
         part,
     })
 }

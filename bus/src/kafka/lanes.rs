@@ -91,10 +91,6 @@ impl<T> Lanes<T> {
     }
 
     fn lane(&mut self, topic: &Arc<str>, partition: i32) -> &mut Lane<T> {
-        // Mostly there: no need to clone the name.
-        if !self.lanes.contains_key(topic) {
-            self.lanes.insert(topic.clone(), BTreeMap::new());
-        }
         self.lanes.entry(topic.clone()).or_default().entry(partition).or_default()
     }
 }

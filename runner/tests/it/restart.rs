@@ -1,8 +1,11 @@
 //! Recovery and take-over.
 
+use std::sync::Arc;
+
 use orch_bus::BusError;
 use orch_core::engine::{ObjectPhase, Orders, Refused};
 use orch_core::id::{MAX_EPOCH, RunUid};
+use orch_core::plan::RunPlan;
 use orch_runner::{Exit, PipelineSettings};
 
 use super::operator::{Operator, outcome};
@@ -210,14 +213,19 @@ async fn a_former_leader_changes_nothing_also_where_the_later_term_is_known() {
     assert_eq!(third.handle().epoch(), 3);
 }
 
+/// A leader of the term 7 has begun `r1`, and stopped.
+async fn led_before_in_term_seven(world: &World, plan: &Arc<RunPlan>) {
+    let settings = PipelineSettings { known_epoch: 6, ..world.settings() };
+    let operator = Operator::try_start(world, settings, vec![run("r1", plan)]).await.unwrap();
+    operator.until_count("r1", ObjectPhase::Queued, 1).await;
+    operator.stop().await;
+}
+
 #[tokio::test]
 async fn a_run_of_a_later_term_than_the_leaders_raises_it() {
     let plan = plans::graph("a -> b");
     let world = World::new(&plan).await;
-    let settings = PipelineSettings { known_epoch: 6, ..world.settings() };
-    let first = Operator::try_start(&world, settings, vec![run("r1", &plan)]).await.unwrap();
-    first.until_count("r1", ObjectPhase::Queued, 1).await;
-    first.stop().await;
+    led_before_in_term_seven(&world, &plan).await;
     // Nothing is known at first: no run, no status.
     let second = Operator::start(&world, vec![]).await;
     assert!(second.handle().epoch() < 7);
@@ -251,10 +259,7 @@ async fn whoever_begins_without_a_run_leads_in_a_term_of_its_own() {
 async fn what_the_bus_gave_up_before_the_term_was_raised_is_said_in_the_new_term() {
     let plan = plans::graph("a");
     let world = World::new(&plan).await;
-    let settings = PipelineSettings { known_epoch: 6, ..world.settings() };
-    let first = Operator::try_start(&world, settings, vec![run("r1", &plan)]).await.unwrap();
-    first.until_count("r1", ObjectPhase::Queued, 1).await;
-    first.stop().await;
+    led_before_in_term_seven(&world, &plan).await;
     let second = Operator::start(&world, vec![]).await;
     world.faults.refuse("events", 1, BusError::Other("a producer lost its place".to_owned()));
     let start_offset = world.events_end().await;
