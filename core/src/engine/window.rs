@@ -34,7 +34,7 @@ impl Window {
     /// quarter of a second, but at least twice what the workers take.
     pub fn serve(&mut self, slots: u32) {
         let was_fixed = self.floor == self.ceiling;
-        self.floor = slots.saturating_mul(2).clamp(1, self.ceiling.max(1));
+        self.floor = slots.saturating_mul(2).min(self.ceiling);
         if was_fixed {
             self.limit = self.floor;
         }
@@ -167,6 +167,15 @@ mod tests {
         window.serve(20);
         window.measure(700);
         assert_eq!(window.room(), 40, "the stage has more workers now");
+    }
+
+    /// The floor was above the ceiling, and the first look at the speed ended the actor with a panic.
+    #[test]
+    fn a_window_that_is_set_to_nothing_stays_shut() {
+        let mut window = Window::new(0, 1);
+        window.serve(8);
+        window.measure(1_000);
+        assert_eq!(window.room(), 0);
     }
 
     #[test]
