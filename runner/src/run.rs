@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orch_bus::Message;
 use orch_core::engine::{
-    Changes, Dispatch, Event, Orders, Phase, Publication, Record, Refused, RunState, Window, is_over,
+    Changes, Dispatch, Event, Orders, Phase, Publication, Record, Refused, RunState, Window,
 };
 use orch_core::id::{Epoch, ObjectIx, RunUid, StageIx, StageName};
 use orch_wire::{EventsRecord, RunGate, Snapshot, decode_event};
@@ -249,7 +249,7 @@ impl Run {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        is_over(&self.state, &self.dispatch)
+        self.state.is_over()
     }
 
     /// Its uid, once, when it is over.

@@ -69,7 +69,7 @@ pub fn decide(
     (windows, allowance): (&mut [Window], &[u32]),
 ) -> Effects {
     let mut effects = Effects::default();
-    if is_over(state, dispatch) {
+    if state.is_over() {
         return effects;
     }
     let Some(started_at) = state.started_at() else {
@@ -83,6 +83,7 @@ pub fn decide(
     let end = match deadline {
         _ if orders.cancel => Some(RunEnd::Cancelled),
         Some(deadline) if deadline <= now => Some(RunEnd::DeadlineExceeded),
+        _ if is_abandoned(state, dispatch) => Some(RunEnd::ObjectsFailed),
         _ => None,
     };
     if let Some(reason) = end {
@@ -102,15 +103,10 @@ pub fn decide(
     effects
 }
 
-/// Whether nothing more will happen: every object has ended, or publishing stopped and nothing is outstanding.
-pub fn is_over(state: &RunState, dispatch: &Dispatch) -> bool {
-    if state.plan_changed() {
-        return true;
-    }
-    let unfinished = state.counts().unfinished();
-    let abandoned =
-        state.is_stopping() && dispatch.in_flight() == 0 && state.counts().of(Phase::Running) == 0;
-    state.started_at().is_some() && (unfinished == 0 || abandoned)
+/// Whether publishing stopped and nothing is outstanding. What was published is not in the log: that it is over is said
+/// there, so that whoever leads and whoever works agree on it.
+fn is_abandoned(state: &RunState, dispatch: &Dispatch) -> bool {
+    state.is_stopping() && dispatch.in_flight() == 0 && state.counts().of(Phase::Running) == 0
 }
 
 /// Attempts that took too long. All objects are looked at, at most four times a second: a scan of 100,000 cells takes

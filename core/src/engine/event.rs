@@ -163,6 +163,8 @@ pub enum RunEnd {
     Cancelled,
     /// `spec.timeout` passed.
     DeadlineExceeded,
+    /// A failure under `FailFast` stopped publishing, and what was published has ended.
+    ObjectsFailed,
 }
 
 impl RunEnd {
@@ -171,11 +173,14 @@ impl RunEnd {
         match self {
             Self::Cancelled => "Cancelled",
             Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::ObjectsFailed => "ObjectsFailed",
         }
     }
 
     /// The reason of this name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Cancelled, Self::DeadlineExceeded].into_iter().find(|reason| reason.as_str() == text)
+        [Self::Cancelled, Self::DeadlineExceeded, Self::ObjectsFailed]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
     }
 }

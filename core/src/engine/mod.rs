@@ -19,7 +19,7 @@ mod state;
 mod window;
 
 pub use backoff::backoff;
-pub use decide::{Append, Effects, Orders, Publish, decide, is_over};
+pub use decide::{Append, Effects, Orders, Publish, decide};
 pub use dispatch::{Dispatch, Publication};
 pub use event::{Event, Failure, OperatorReason, Record, RunEnd};
 pub use fold::{Changes, EPOCH_STEP, Refused, may_lead};

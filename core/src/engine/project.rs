@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use crate::engine::decide::is_over;
 use crate::engine::{Dispatch, FailedAttempt, Phase, RunEnd, RunState};
 use crate::id::{Attempt, Epoch, Millis, ObjectIx};
 use crate::root_cause::root_causes;
@@ -217,15 +216,13 @@ pub struct FailureView {
 }
 
 /// The phase of one object as people see it.
-fn object_phase(state: &RunState, dispatch: &Dispatch, ix: ObjectIx, over: bool) -> ObjectPhase {
+fn object_phase(state: &RunState, dispatch: &Dispatch, ix: ObjectIx) -> ObjectPhase {
     let cell = state.cell(ix);
     match cell.phase {
         Phase::Pruned => ObjectPhase::Pruned,
         Phase::Pending => ObjectPhase::Pending,
         // What was not published when `FailFast` stopped the run never will be.
-        Phase::Ready if over || (state.is_stopping() && dispatch.publication(ix).is_none()) => {
-            ObjectPhase::Cancelled
-        }
+        Phase::Ready if state.is_stopping() && dispatch.publication(ix).is_none() => ObjectPhase::Cancelled,
         Phase::Ready if dispatch.publication(ix).is_some() => ObjectPhase::Queued,
         Phase::Ready if cell.attempt > 1 => ObjectPhase::Retrying,
         Phase::Ready => ObjectPhase::Ready,
@@ -240,10 +237,9 @@ fn object_phase(state: &RunState, dispatch: &Dispatch, ix: ObjectIx, over: bool)
 /// What a person sees of the run now.
 pub fn project(state: &RunState, dispatch: &Dispatch, detail: Detail) -> RunView {
     let plan = state.plan();
-    let over = is_over(state, dispatch);
     let mut counts = Counts::default();
     let mut stages = vec![Counts::default(); plan.stages.len()];
-    let phases: Vec<ObjectPhase> = plan.indices().map(|ix| object_phase(state, dispatch, ix, over)).collect();
+    let phases: Vec<ObjectPhase> = plan.indices().map(|ix| object_phase(state, dispatch, ix)).collect();
     for (ix, phase) in plan.indices().zip(&phases) {
         counts.add(*phase);
         stages[plan.object(ix).stage.usize()].add(*phase);
@@ -263,7 +259,7 @@ pub fn project(state: &RunState, dispatch: &Dispatch, detail: Detail) -> RunView
         .take(detail.objects)
         .map(|(ix, phase)| object_view(state, dispatch, ix, *phase, causes.get(&ix).copied()))
         .collect();
-    let (phase, reason) = run_phase(state, over, &counts);
+    let (phase, reason) = run_phase(state, &counts);
     RunView {
         phase,
         reason,
@@ -278,11 +274,11 @@ pub fn project(state: &RunState, dispatch: &Dispatch, detail: Detail) -> RunView
     }
 }
 
-fn run_phase(state: &RunState, over: bool, counts: &Counts) -> (RunPhase, Option<&'static str>) {
+fn run_phase(state: &RunState, counts: &Counts) -> (RunPhase, Option<&'static str>) {
     if state.started_at().is_none() {
         return (RunPhase::Pending, None);
     }
-    if !over {
+    if !state.is_over() {
         return (RunPhase::Running, None);
     }
     if state.plan_changed() {
@@ -290,7 +286,9 @@ fn run_phase(state: &RunState, over: bool, counts: &Counts) -> (RunPhase, Option
     }
     match state.ended_by() {
         Some(end @ RunEnd::Cancelled) => (RunPhase::Cancelled, Some(end.as_str())),
-        Some(end @ RunEnd::DeadlineExceeded) => (RunPhase::Failed, Some(end.as_str())),
+        Some(end @ (RunEnd::DeadlineExceeded | RunEnd::ObjectsFailed)) => {
+            (RunPhase::Failed, Some(end.as_str()))
+        }
         // Every object that is not pruned leads to a target, so any failure misses one.
         None if counts.of(ObjectPhase::Failed) > 0 => (RunPhase::Failed, Some("ObjectsFailed")),
         None => (RunPhase::Succeeded, Some("Completed")),

@@ -226,6 +226,11 @@ impl RunState {
         self.plan_changed
     }
 
+    /// Whether nothing more will happen: every object has ended.
+    pub fn is_over(&self) -> bool {
+        self.started_at.is_some() && self.counts.unfinished() == 0
+    }
+
     /// Whether a failure under `FailFast` stopped publishing.
     pub fn is_stopping(&self) -> bool {
         self.stopping

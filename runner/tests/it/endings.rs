@@ -60,7 +60,12 @@ async fn fail_fast_cancels_what_is_not_published_and_waits_for_the_rest() {
     worker.end(&b, &Say::Loaded);
     let over = operator.until_over("r1").await;
     assert_eq!(outcome(&over, &plan), "Failed ObjectsFailed: a Failed, b Loaded, c Cancelled, d Cancelled");
-    assert_eq!((world.asked().await.as_str(), world.gates("r1").await.as_str()), ("a#1 b#1", "Open Ended"));
+    assert_eq!(
+        (world.asked().await.as_str(), world.gates("r1").await.as_str()),
+        ("a#1 b#1", "Open Cancelled")
+    );
+    let ends: Vec<_> = world.events().await.into_iter().filter(|line| line.is("RunCancelled")).collect();
+    assert_eq!(ends.iter().map(|line| line.text("reason")).collect::<Vec<_>>(), ["ObjectsFailed"]);
 }
 
 #[tokio::test]

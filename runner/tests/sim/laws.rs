@@ -150,6 +150,7 @@ impl Laws {
                 let run = self.run(uid)?;
                 let may = match reason.as_str() {
                     "Cancelled" => self.cancel_ordered.contains(&run),
+                    "ObjectsFailed" => is_before(self.ledger(run)?.stopped_at, knows.at_most),
                     _ => self.scenario.runs[run].timeout_ms.is_some(),
                 };
                 must(may, "it ends a run that nobody ended")?;

@@ -1,5 +1,7 @@
 //! Runs that end before their objects: cancel, deadline, `FailFast`, another plan.
 
+use orch_core::engine::{Changes, Phase, RunState};
+use orch_core::id::RunUid;
 use orch_core::spec::{FailurePolicy, RunSpec};
 
 use super::play::{Play, START, check};
@@ -119,6 +121,24 @@ fn fail_fast_holds_after_a_take_over() {
         .run("start c, fail a, takeover, load c, load e");
     assert_eq!(play.summary(), "a Failed, b Blocked(a), c Loaded, d Cancelled, e Loaded, f Cancelled");
     assert_eq!((play.outcome(), play.published()), ("Failed ObjectsFailed".into(), "a c e".into()));
+}
+
+/// That a run was over followed from what its leader had published: one that had been replaced told the workers so while
+/// a record of the next was on its way, they left that record alone, and the run waited for ever.
+#[test]
+fn the_log_alone_says_that_a_run_that_failed_fast_is_over() {
+    let play = Play::with_window("a, b, c", 2, fail_fast).run("fail a");
+    let until_here = play.topics.events.len();
+    let play = play.run("load b");
+    let folded = [until_here, play.topics.events.len()].map(|records| {
+        let mut state = RunState::new(play.plan.clone(), RunUid::new("uid"));
+        for record in &play.topics.events[..records] {
+            state.fold(record, &mut Changes::default()).unwrap();
+        }
+        (state.is_over(), state.counts().of(Phase::Ready))
+    });
+    assert_eq!(folded, [(false, 2), (true, 0)]);
+    assert_eq!(play.outcome(), "Failed ObjectsFailed");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use orch_core::engine::{Changes, Event, Failure, Orders, RunState, is_over};
+use orch_core::engine::{Changes, Event, Failure, Orders, RunState};
 use orch_core::engine::{ObjectPhase, Record};
 use orch_core::id::{Attempt, Millis, ObjectIx, RunUid};
 use orch_core::plan::{RunPlan, plan};
@@ -134,7 +134,7 @@ impl World {
     }
 
     pub fn is_over(&self) -> bool {
-        is_over(&self.leader().state, &self.leader().dispatch)
+        self.leader().state.is_over()
     }
 
     /// A number below `n` that the case decides.
