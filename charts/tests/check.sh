@@ -106,6 +106,7 @@ refused '/watchNamespaces.*(unique|equal)' "${K[@]}" --set 'watchNamespaces={sal
 refused '/topicPrefix.*pattern' "${K[@]}" --set topicPrefix=with_underscore.
 refused '/topics/replicationFactor.*minimum' "${K[@]}" --set topics.replicationFactor=0
 refused '/stageWindow.*minimum' "${K[@]}" --set stageWindow=0
+refused '/status/bytesPerSecond.*minimum' "${K[@]}" --set status.bytesPerSecond=10239
 refused '/lease/seconds.*minimum' "${K[@]}" --set lease.seconds=1
 refused '/finalizerDeadline.*string' "${K[@]}" --set finalizerDeadline=60
 refused '/finalizerDeadline.*pattern' "${K[@]}" --set finalizerDeadline=soon

@@ -43,6 +43,9 @@ pub(crate) struct Config {
     /// Objects of a stage that may be published and not ended at the same time.
     #[arg(long, env = "ORCH_STAGE_WINDOW", default_value_t = 4096)]
     pub(crate) stage_window: u32,
+    /// What the statuses of all runs may cost together: bytes a second, counted by the size of the whole resource.
+    #[arg(long, env = "ORCH_STATUS_BYTES_PER_SECOND", default_value_t = 500 << 10, value_parser = clap::value_parser!(u64).range(10_240..=1 << 30))]
+    pub(crate) status_bytes_per_second: u64,
     /// The state of a run is written into its log after so many records, so that a recovery need not read all of them.
     #[arg(long, env = "ORCH_SNAPSHOT_RECORDS", default_value_t = SnapshotRule::default().records)]
     snapshot_records: u64,

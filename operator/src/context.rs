@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::config::Config;
 use crate::connection::Connections;
 use crate::stages::Registry;
-use crate::status::Writers;
+use crate::status::{Turns, Writers};
 use crate::telemetry::Metrics;
 
 /// Longest note of an Event, in bytes (`events.k8s.io/v1`).
@@ -23,7 +23,8 @@ pub(crate) struct Context {
     pub(crate) connections: Connections,
     pub(crate) registry: Registry,
     pub(crate) writers: Writers,
-    pub(crate) metrics: Metrics,
+    pub(crate) turns: Arc<Turns>,
+    pub(crate) metrics: Arc<Metrics>,
     recorder: Recorder,
 }
 
@@ -31,11 +32,13 @@ impl Context {
     pub(crate) fn new(client: Client, config: Config, connections: Connections) -> Arc<Self> {
         let reporter =
             Reporter { controller: "kafka-orchestrator".to_owned(), instance: Some(config.identity()) };
+        let metrics = Arc::new(Metrics::new());
         Arc::new(Self {
             recorder: Recorder::new(client.clone(), reporter),
             registry: Registry::default(),
             writers: Writers::default(),
-            metrics: Metrics::new(),
+            turns: Turns::start(config.status_bytes_per_second, metrics.clone()),
+            metrics,
             client,
             config,
             connections,

@@ -21,6 +21,8 @@ pub(crate) struct Guarded<K>(pub(crate) Result<Arc<K>, Box<Unreadable>>);
 pub(crate) struct Unreadable {
     pub(crate) metadata: ObjectMeta,
     pub(crate) problem: String,
+    /// Of the whole resource.
+    pub(crate) bytes: usize,
     /// Whether its status says that it has ended.
     pub(crate) is_over: bool,
     /// The generation that its status takes into account.
@@ -37,9 +39,9 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Guarded<K> {
         let Head { metadata, status } = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
         let told = status.and_then(|status| serde_json::from_str::<Told>(status.get()).ok());
         let Told { completion_time, observed_generation } = told.unwrap_or_default();
-        let is_over = completion_time.is_some();
+        let (is_over, bytes) = (completion_time.is_some(), text.get().len());
         let metadata = metadata.into();
-        Ok(Self(Err(Box::new(Unreadable { metadata, problem, is_over, observed_generation }))))
+        Ok(Self(Err(Box::new(Unreadable { metadata, problem, bytes, is_over, observed_generation }))))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::guarded::{Guarded, Unreadable};
 use crate::missing::Missing;
 use crate::removal;
 use crate::stages::{SetHandle, StageSet};
-use crate::status::{Condition, taken_over};
+use crate::status::{Condition, Urgency, taken_over};
 
 /// What is not there is looked for again after this.
 const WAIT: Duration = Duration::from_secs(3);
@@ -140,6 +140,10 @@ where
     K: Finalized,
 {
     let api: Api<K> = Api::namespaced(context.client.clone(), &pipeline.namespace().unwrap_or_default());
+    let sent = patch.to_string().len();
+    // They are rare, small, and waited for.
+    let mut turn = context.turns.ask(Urgency::News, sent).turn().await;
+    turn.wrote(sent);
     match api.patch_status(&pipeline.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
         Ok(_) => Ok(()),
         Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(()),

@@ -34,7 +34,7 @@ pub(super) async fn refuse(
     info!(run = %run.name_any(), %problem, "the run cannot be read");
     let message = Finding::new(FindingKind::Malformed, "spec", problem, REMEDY).to_string();
     let facts = Facts::refused(metadata.generation, FindingKind::Malformed.reason(), message.clone());
-    status::refuse(context, run, &facts).await?;
+    status::refuse(context, run, unreadable, &facts).await?;
     context.tell(&run.object_ref(&()), EventType::Warning, "GraphInvalid", &message).await;
     Ok(Action::await_change())
 }

@@ -1,10 +1,13 @@
-//! The one writer of a run's status: at most one write a second until the run ends, which is written at once, and none
-//! when nothing has changed.
+//! The one writer of a run's status: at most one write a second, of a large run fewer, until the run ends, which is
+//! written at once, and none when nothing has changed. Each write waits for its turn in the budget of all runs, and says
+//! what is so by then.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
+use kube::core::{PartialObjectMeta, Request};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource, ResourceExt};
 use orch_core::counted;
@@ -13,27 +16,29 @@ use orch_crds::PipelineRun;
 use orch_crds::condition::types;
 use orch_crds::status::{PinnedPipeline, PipelineRunStatus, RunPhase};
 use orch_runner::now_ms;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::Condition;
+use super::budget::{INTERVAL, Urgency};
 use super::compose::{Seen, compose};
 use super::facts::Facts;
+use super::patch::StatusPatch;
+use super::source::{Change, Source};
 use super::trouble::{condition, topics_news};
+use super::turns::{Place, Turn};
 use crate::context::Context;
 use crate::error::{found, is_conflict, is_not_found};
-use crate::guarded::Guarded;
-use crate::stages::{SetHandle, SetKey, WorkersState, stop_workers};
+use crate::guarded::{Guarded, Unreadable};
+use crate::stages::{SetHandle, SetKey, stop_workers};
 
-/// Between two writes of one run.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// Nothing to look at again.
-const LONG: Duration = Duration::from_hours(1);
 /// After a refusal the API server is asked again after this.
 const RETRY: Duration = Duration::from_secs(2);
+/// What the API server answers to a write: not the whole resource.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// What the writer is told.
 pub(crate) enum Order {
@@ -55,24 +60,23 @@ impl Beginning {
     }
 }
 
-/// The actor that a run is with.
-struct Source {
-    set: Arc<SetHandle>,
-    changed: watch::Receiver<u64>,
-    ended: broadcast::Receiver<RunUid>,
-    workers: watch::Receiver<WorkersState>,
-    outage: watch::Receiver<Option<Condition>>,
-    /// The actor has ended, and that was noticed. The reconcile brings the next one.
-    is_over: bool,
-    /// When what is known of the actor changes by itself.
-    look_again: Option<Instant>,
+/// Why the status is to be looked at, the most urgent last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// Objects have moved on.
+    Progress,
+    /// A condition has changed, or somebody waits for the write.
+    News,
+    /// The run is over.
+    End,
 }
 
-impl Source {
-    fn new(set: Arc<SetHandle>) -> Self {
-        let (changed, ended) = (set.changed(), set.ended());
-        let (workers, outage) = (set.workers(), set.outage());
-        Self { set, changed, ended, workers, outage, is_over: false, look_again: None }
+impl Need {
+    fn urgency(self) -> Urgency {
+        match self {
+            Self::Progress => Urgency::Progress,
+            Self::News | Self::End => Urgency::News,
+        }
     }
 }
 
@@ -80,15 +84,22 @@ impl Source {
 pub(crate) struct Writer {
     context: Arc<Context>,
     api: Api<PipelineRun>,
-    run: PipelineRun,
     uid: RunUid,
+    /// The resource, as Events name it.
+    about: ObjectReference,
+    resource_version: Option<String>,
     facts: Facts,
     source: Option<Source>,
     /// What stands in the resource, as far as this writer knows.
     written: PipelineRunStatus,
-    /// Bytes of the resource without its status.
+    /// Bytes of that, and of the resource without it.
+    bytes: usize,
     rest: usize,
     waiting: Vec<oneshot::Sender<Beginning>>,
+    /// What has not been looked at yet.
+    need: Option<Need>,
+    written_at: Option<Instant>,
+    not_before: Instant,
 }
 
 enum Outcome {
@@ -109,49 +120,54 @@ impl Writer {
         Self {
             api: Api::namespaced(context.client.clone(), &run.namespace().unwrap_or_default()),
             uid: RunUid::new(&run.uid().unwrap_or_default()),
+            about: run.object_ref(&()),
+            resource_version: run.resource_version(),
             written: run.status.clone().unwrap_or_default(),
+            bytes: bytes(&run.status),
             rest: bytes_without_status(run),
-            run: run.clone(),
             context,
             facts: Facts::default(),
             source: None,
             waiting: Vec::new(),
+            need: None,
+            written_at: None,
+            not_before: Instant::now(),
         }
     }
 
     /// Ends when the run is over, gone, or written by another leader.
     pub(crate) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
-        let mut next_write = Instant::now();
-        let mut dirty = false;
+        let mut place: Option<Place> = None;
         loop {
+            let due = self.due();
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(order) => dirty |= self.obey(order),
+                    Some(order) => self.obey(order),
                     None => return,
                 },
-                change = changed(&mut self.source, &self.uid) => {
-                    dirty = true;
-                    if change == Change::End {
-                        next_write = next_write.min(Instant::now());
-                    }
+                change = change(&mut self.source, &self.uid) => self.see(change),
+                () = tokio::time::sleep_until(due), if self.need.is_some() && place.is_none() => {
+                    let urgency = self.need.map_or(Urgency::Progress, Need::urgency);
+                    place = Some(self.context.turns.ask(urgency, self.rest + self.bytes));
                 }
-                () = tokio::time::sleep_until(next_write), if dirty => {
-                    match self.write().await {
-                        Outcome::Written => {
-                            dirty = false;
-                            next_write = Instant::now() + INTERVAL;
-                        }
-                        Outcome::Refused => next_write = Instant::now() + RETRY,
-                        Outcome::Changed => next_write = Instant::now(),
+                turn = turn(&mut place) => {
+                    place = None;
+                    match self.write(turn).await {
+                        Outcome::Written => self.need = None,
+                        Outcome::Refused => self.not_before = Instant::now() + RETRY,
+                        Outcome::Changed => {}
                         Outcome::Over => return self.release().await,
                         Outcome::NotOurs => return,
                     }
                 }
             }
+            if let (Some(place), Some(need)) = (&mut place, self.need) {
+                place.hurry(need.urgency());
+            }
         }
     }
 
-    fn obey(&mut self, order: Order) -> bool {
+    fn obey(&mut self, order: Order) {
         match order {
             Order::Facts(facts, done) => {
                 self.facts = *facts;
@@ -159,17 +175,50 @@ impl Writer {
             }
             Order::Follow(set) => {
                 if self.source.as_ref().is_some_and(|source| Arc::ptr_eq(&source.set, &set)) {
-                    return false;
+                    return;
                 }
                 self.source = Some(Source::new(set));
                 // They were looked at before it began, maybe for another run of the Pipeline.
                 self.facts.topics_are_ready();
             }
         }
-        true
+        self.needs(Need::News);
     }
 
-    async fn write(&mut self) -> Outcome {
+    fn see(&mut self, change: Change) {
+        self.needs(match change {
+            // That it has begun is a condition too.
+            Change::Records if self.written.phase == RunPhase::Pending => Need::News,
+            Change::Records => Need::Progress,
+            Change::Workers if !self.has_news_of_workers() => Need::Progress,
+            Change::Workers | Change::Trouble => Need::News,
+            Change::End => Need::End,
+        });
+    }
+
+    fn needs(&mut self, need: Need) {
+        self.need = self.need.max(Some(need));
+    }
+
+    fn has_news_of_workers(&self) -> bool {
+        let Some(source) = &self.source else { return false };
+        let now = source.workers.borrow().condition();
+        condition(&self.written, types::WORKERS_READY)
+            .is_none_or(|then| (&*then.status, &*then.reason) != (now.status, now.reason))
+    }
+
+    /// When what is needed may be written.
+    fn due(&self) -> Instant {
+        let interval = match self.need {
+            Some(Need::End) => Duration::ZERO,
+            Some(Need::News) => INTERVAL,
+            Some(Need::Progress) | None => self.context.turns.interval(self.rest + self.bytes),
+        };
+        self.written_at.map_or(self.not_before, |at| self.not_before.max(at + interval))
+    }
+
+    async fn write(&mut self, turn: Turn) -> Outcome {
+        let began = Instant::now();
         let snapshot = match &self.source {
             Some(source) => source.set.snapshot(&self.uid).await,
             None => None,
@@ -193,10 +242,11 @@ impl Writer {
             }
         });
         let wanted = compose(&self.written, &self.facts, seen.as_ref(), now_ms());
-        if wanted != self.written
-            && let Err(outcome) = self.patch(&wanted).await
-        {
-            return outcome;
+        if wanted != self.written {
+            if let Err(outcome) = self.patch(wanted, turn).await {
+                return outcome;
+            }
+            self.written_at = Some(began);
         }
         if let Some((source, start)) = self.source.as_ref().zip(self.written.start_offset) {
             source.set.begins_at(&self.uid, start);
@@ -209,21 +259,24 @@ impl Writer {
         if self.written.phase.is_final() && settled { Outcome::Over } else { Outcome::Written }
     }
 
-    async fn patch(&mut self, wanted: &PipelineRunStatus) -> Result<(), Outcome> {
-        let patch = json!({
-            "metadata": {"resourceVersion": self.run.resource_version()},
-            "status": with_nulls(&self.written, wanted),
-        });
-        let name = self.run.name_any();
-        match send(&self.api, &name, &patch).await {
-            Ok(patched) => {
-                self.context.metrics.status_written(patch.to_string().len());
-                self.announce(wanted).await;
-                self.run.metadata = patched.metadata;
-                self.written = wanted.clone();
+    async fn patch(&mut self, wanted: PipelineRunStatus, mut turn: Turn) -> Result<(), Outcome> {
+        let sent = match StatusPatch::between(&self.written, &wanted, self.resource_version.clone()) {
+            Ok(patch) => {
+                turn.wrote(self.rest + patch.bytes);
+                send::<PipelineRun>(&self.context, &self.about, &patch, self.rest + patch.bytes)
+                    .await
+                    .map(|version| (version, patch.bytes))
+            }
+            Err(error) => Err(kube::Error::SerdeError(error)),
+        };
+        drop(turn);
+        match sent {
+            Ok((version, bytes)) => {
+                self.announce(&wanted).await;
+                (self.resource_version, self.bytes, self.written) = (version, bytes, wanted);
                 Ok(())
             }
-            Err(error) if is_conflict(&error) => match self.api.get(&name).await {
+            Err(error) if is_conflict(&error) => match self.api.get(self.name()).await {
                 Ok(current) => self.catch_up(current),
                 Err(error) => self.refused(&error),
             },
@@ -232,9 +285,13 @@ impl Writer {
         }
     }
 
+    fn name(&self) -> &str {
+        self.about.name.as_deref().unwrap_or_default()
+    }
+
     fn refused(&self, error: &kube::Error) -> Result<(), Outcome> {
         self.context.metrics.status_refused();
-        warn!(run = %self.run.name_any(), %error, "the status was not written");
+        warn!(run = %self.name(), %error, "the status was not written");
         Err(Outcome::Refused)
     }
 
@@ -242,50 +299,50 @@ impl Writer {
     fn catch_up(&mut self, current: PipelineRun) -> Result<(), Outcome> {
         let epoch = self.source.as_ref().map(|source| source.set.epoch());
         let theirs = current.status.as_ref().and_then(|status| status.epoch);
-        if current.uid() != self.run.uid() || theirs.zip(epoch).is_some_and(|(theirs, ours)| theirs > ours) {
-            info!(run = %self.run.name_any(), "another operator writes the status");
+        if current.uid() != self.about.uid || theirs.zip(epoch).is_some_and(|(theirs, ours)| theirs > ours) {
+            info!(run = %self.name(), "another operator writes the status");
             return Err(Outcome::NotOurs);
         }
-        debug!(run = %self.run.name_any(), "the resource has changed; the status is written again");
-        self.written = current.status.clone().unwrap_or_default();
-        self.rest = bytes_without_status(&current);
-        self.run = current;
+        debug!(run = %self.name(), "the resource has changed; the status is written again");
+        (self.bytes, self.rest) = (bytes(&current.status), bytes_without_status(&current));
+        self.resource_version = current.resource_version();
+        self.written = current.status.unwrap_or_default();
         Err(Outcome::Changed)
     }
 
     /// Tells people of the changes that they wait for.
     async fn announce(&self, wanted: &PipelineRunStatus) {
-        let about = self.run.object_ref(&());
+        let about = &self.about;
         let message = |type_: &str| {
             condition(wanted, type_).map_or_else(String::new, |condition| condition.message.clone())
         };
         if let Some((type_, reason)) = topics_news(&self.written, wanted) {
             let message = message(types::TOPICS_READY);
-            info!(run = %self.run.name_any(), reason, message, "news of the topics");
-            self.context.tell(&about, type_, &reason, &message).await;
+            info!(run = %self.name(), reason, message, "news of the topics");
+            self.context.tell(about, type_, &reason, &message).await;
         }
         if wanted.phase != self.written.phase {
             match wanted.phase {
                 RunPhase::Pending => {}
                 RunPhase::Running => {
-                    self.context.tell(&about, EventType::Normal, "Started", "the run has started").await;
+                    self.context.tell(about, EventType::Normal, "Started", "the run has started").await;
                 }
                 RunPhase::Succeeded => {
                     self.context
-                        .tell(&about, EventType::Normal, "Succeeded", &message(types::SUCCEEDED))
+                        .tell(about, EventType::Normal, "Succeeded", &message(types::SUCCEEDED))
                         .await;
                 }
                 RunPhase::Failed if self.facts.refused => {
                     self.context
-                        .tell(&about, EventType::Warning, "GraphInvalid", &message(types::GRAPH_VALID))
+                        .tell(about, EventType::Warning, "GraphInvalid", &message(types::GRAPH_VALID))
                         .await;
                 }
                 RunPhase::Failed => {
-                    self.context.tell(&about, EventType::Warning, "Failed", &message(types::SUCCEEDED)).await;
+                    self.context.tell(about, EventType::Warning, "Failed", &message(types::SUCCEEDED)).await;
                 }
                 RunPhase::Cancelled => {
                     self.context
-                        .tell(&about, EventType::Normal, "Cancelled", &message(types::SUCCEEDED))
+                        .tell(about, EventType::Normal, "Cancelled", &message(types::SUCCEEDED))
                         .await;
                 }
             }
@@ -294,7 +351,7 @@ impl Writer {
             if !self.written.failures.iter().any(|known| known.id == failure.id) {
                 let blocks = counted(failure.blocks as usize, "object");
                 let note = format!("{} failed: {} (blocks {blocks})", failure.id, failure.message);
-                self.context.tell(&about, EventType::Warning, "ObjectFailed", &note).await;
+                self.context.tell(about, EventType::Warning, "ObjectFailed", &note).await;
             }
         }
     }
@@ -306,9 +363,25 @@ impl Writer {
         if set.set.inline && last {
             self.context.registry.drop_set(&SetKey::of_set(&set.set)).await;
             if let Err(error) = stop_workers(&self.context.client, &set.set).await {
-                warn!(run = %self.run.name_any(), %error, "the workers were not stopped");
+                warn!(run = self.about.name, %error, "the workers were not stopped");
             }
         }
+    }
+}
+
+/// A change of what the run is with; none while it is with nobody.
+async fn change(source: &mut Option<Source>, run: &RunUid) -> Change {
+    match source {
+        Some(source) => source.change(run).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The turn of who has asked for one.
+async fn turn(place: &mut Option<Place>) -> Turn {
+    match place {
+        Some(place) => place.turn().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -316,76 +389,44 @@ impl Writer {
 pub(crate) async fn refuse(
     context: &Context,
     run: &Guarded<PipelineRun>,
+    unreadable: &Unreadable,
     facts: &Facts,
 ) -> Result<(), kube::Error> {
     let status = compose(&PipelineRunStatus::default(), facts, None, now_ms());
-    let api: Api<Guarded<PipelineRun>> =
-        Api::namespaced(context.client.clone(), &run.namespace().unwrap_or_default());
-    found(send(&api, &run.name_any(), &json!({"status": status})).await).map(|_| ())
+    let mut turn = context.turns.ask(Urgency::News, unreadable.bytes).turn().await;
+    turn.wrote(unreadable.bytes);
+    let patch = json!({"status": status});
+    found(send::<PipelineRun>(context, &run.object_ref(&()), &patch, unreadable.bytes).await).map(|_| ())
 }
 
-async fn send<K: DeserializeOwned>(api: &Api<K>, name: &str, patch: &Value) -> Result<K, kube::Error> {
-    api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await
+/// Writes a status; the resource has so many bytes then. The answer is its version.
+async fn send<K>(
+    context: &Context,
+    about: &ObjectReference,
+    patch: &impl Serialize,
+    bytes: usize,
+) -> Result<Option<String>, kube::Error>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let (name, namespace) = (about.name.as_deref().unwrap_or_default(), about.namespace.as_deref());
+    let mut request = Request::new(K::url_path(&(), namespace))
+        .patch_subresource("status", name, &PatchParams::default(), &Patch::Merge(patch))
+        .map_err(kube::Error::BuildRequest)?;
+    if let Ok(metadata) = METADATA.parse() {
+        request.headers_mut().insert("accept", metadata);
+    }
+    let sent = request.body().len();
+    let answer: PartialObjectMeta<K> = context.client.request(request).await?;
+    context.metrics.status_written(sent, bytes);
+    Ok(answer.metadata.resource_version)
 }
 
 fn bytes_without_status(run: &PipelineRun) -> usize {
-    // Texts, numbers and lists: they always serialise.
-    let bytes = |json: serde_json::Result<Vec<u8>>| json.map_or(0, |json| json.len());
-    bytes(serde_json::to_vec(&run.spec)) + bytes(serde_json::to_vec(&run.metadata))
+    bytes(&run.spec) + bytes(&run.metadata)
 }
 
-/// What a writer wakes up for.
-#[derive(PartialEq, Eq)]
-enum Change {
-    /// The run is over: people wait for that.
-    End,
-    /// Anything else.
-    Other,
-}
-
-/// Waits for a change of what the run is with; for ever when it is with nobody.
-async fn changed(source: &mut Option<Source>, run: &RunUid) -> Change {
-    let Some(Source { set, changed, ended, workers, outage, is_over, look_again }) = source else {
-        return std::future::pending().await;
-    };
-    let at = look_again.unwrap_or_else(|| Instant::now() + LONG);
-    loop {
-        let goes_on = tokio::select! {
-            // In this order, so that the end is not taken for one change among others.
-            biased;
-            end = ended.recv(), if !*is_over => match end {
-                Ok(uid) if uid == *run => return Change::End,
-                // Of others; ours may be among those that were missed, and is written with the next change then.
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => continue,
-                Err(broadcast::error::RecvError::Closed) => false,
-            },
-            result = changed.changed(), if !*is_over => result.is_ok(),
-            // Workers outlive an actor that breaks.
-            Ok(()) = workers.changed() => true,
-            Ok(()) = outage.changed() => true,
-            () = tokio::time::sleep_until(at) => {
-                // The next write says whether there is another time.
-                *look_again = None;
-                true
-            }
-        };
-        if !goes_on {
-            // What it says of its end is there when it has ended altogether.
-            set.wait().await;
-            *is_over = true;
-        }
-        return Change::Other;
-    }
-}
-
-/// The status for a merge patch: what stood there and no longer does is null.
-fn with_nulls(old: &PipelineRunStatus, new: &PipelineRunStatus) -> Value {
-    // A status always serialises: texts, numbers and lists.
-    let (old, mut new) = (json!(old), json!(new));
-    if let (Value::Object(old), Value::Object(new)) = (old, &mut new) {
-        for (key, _) in old {
-            new.entry(key).or_insert(Value::Null);
-        }
-    }
-    new
+/// Texts, numbers and lists: they always serialise.
+fn bytes(part: &impl Serialize) -> usize {
+    serde_json::to_vec(part).map_or(0, |json| json.len())
 }

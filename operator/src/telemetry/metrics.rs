@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -11,9 +12,12 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use orch_runner::Stats;
+
+use crate::status::Urgency;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reconcile {
@@ -22,6 +26,14 @@ struct Reconcile {
     category: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Wait {
+    urgency: &'static str,
+}
+
+/// How long a status waits for its turn, in seconds; beyond the last it is a minute and more.
+const WAITS: [f64; 10] = [0.001, 0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
+
 /// The metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -29,6 +41,8 @@ pub(crate) struct Metrics {
     reconciles: Family<Reconcile, Counter>,
     status_writes: Counter,
     status_bytes: Counter,
+    status_stored: Counter,
+    status_waits: Family<Wait, Histogram, fn() -> Histogram>,
     status_refusals: Counter,
     leader: Gauge,
     sets: Gauge,
@@ -45,6 +59,8 @@ impl Metrics {
             reconciles: Family::default(),
             status_writes: Counter::default(),
             status_bytes: Counter::default(),
+            status_stored: Counter::default(),
+            status_waits: Family::new_with_constructor(|| Histogram::new(WAITS)),
             status_refusals: Counter::default(),
             leader: Gauge::default(),
             sets: Gauge::default(),
@@ -55,6 +71,12 @@ impl Metrics {
         registry.register("status_writes", "Writes of a run's status", metrics.status_writes.clone());
         let bytes = metrics.status_bytes.clone();
         registry.register_with_unit("status_written", "JSON sent for the status of runs", Unit::Bytes, bytes);
+        let stored = metrics.status_stored.clone();
+        let help = "Sizes of the whole resources that were written for it: what counts in the budget";
+        registry.register_with_unit("status_stored", help, Unit::Bytes, stored);
+        let waits = metrics.status_waits.clone();
+        let help = "From the wish to write a status to its turn in the budget";
+        registry.register_with_unit("status_wait", help, Unit::Seconds, waits);
         registry.register(
             "status_refusals",
             "Writes of a status that were refused",
@@ -79,10 +101,20 @@ impl Metrics {
         self.reconciles.get_or_create(&labels).inc();
     }
 
-    /// A status was written.
-    pub(crate) fn status_written(&self, bytes: usize) {
+    /// A status was written: so many bytes were sent, and so many has the whole resource.
+    pub(crate) fn status_written(&self, sent: usize, stored: usize) {
         self.status_writes.inc();
-        self.status_bytes.inc_by(bytes as u64);
+        self.status_bytes.inc_by(sent as u64);
+        self.status_stored.inc_by(stored as u64);
+    }
+
+    /// A status has waited for its turn.
+    pub(crate) fn status_waited(&self, urgency: Urgency, time: Duration) {
+        let urgency = match urgency {
+            Urgency::Progress => "progress",
+            Urgency::News => "news",
+        };
+        self.status_waits.get_or_create(&Wait { urgency }).observe(time.as_secs_f64());
     }
 
     /// A status was refused.
@@ -157,8 +189,6 @@ impl Collector for Events {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -168,12 +198,17 @@ mod tests {
         metrics.stats().answer_to_ready.observe(Duration::from_micros(100), 5);
         metrics.stats().answer_to_ready.observe(Duration::from_secs(1), 1);
         metrics.reconciled("pipelinerun", Some("api_server"));
+        metrics.status_written(70, 900);
+        metrics.status_waited(Urgency::News, Duration::from_millis(20));
         let text = metrics.render(1, 2);
         for line in [
             r#"orchestrator_events_total{status="ready",producer="operator"} 3"#,
             r#"orchestrator_refused_records_total{reason="malformed"} 0"#,
             r#"orchestrator_reconcile_total{controller="pipelinerun",result="error",category="api_server"} 1"#,
             "orchestrator_live_runs 2",
+            "orchestrator_status_written_bytes_total 70",
+            "orchestrator_status_stored_bytes_total 900",
+            r#"orchestrator_status_wait_seconds_bucket{le="0.1",urgency="news"} 1"#,
             r#"orchestrator_answer_to_ready_seconds_bucket{le="0.000064"} 0"#,
             r#"orchestrator_answer_to_ready_seconds_bucket{le="0.000128"} 5"#,
             r#"orchestrator_answer_to_ready_seconds_bucket{le="+Inf"} 6"#,
