@@ -5,6 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::config::Config;
@@ -16,6 +17,9 @@ use crate::telemetry::Metrics;
 /// Longest note of an Event, in bytes (`events.k8s.io/v1`).
 const MAX_NOTE: usize = 1_024;
 
+/// Runs with ConfigMaps that are read and checked at the same time.
+const PLANNED_AT_A_TIME: usize = 2;
+
 /// Shared by reconciles, writers and servers.
 pub(crate) struct Context {
     pub(crate) client: Client,
@@ -25,6 +29,9 @@ pub(crate) struct Context {
     pub(crate) writers: Writers,
     pub(crate) turns: Arc<Turns>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Turns of runs whose objects come from ConfigMaps: to read and check a large graph takes seconds, and hundreds of
+    /// megabytes until its plan is made.
+    pub(crate) planning: Semaphore,
     recorder: Recorder,
 }
 
@@ -39,6 +46,7 @@ impl Context {
             writers: Writers::default(),
             turns: Turns::start(config.status_bytes_per_second, metrics.clone()),
             metrics,
+            planning: Semaphore::new(PLANNED_AT_A_TIME),
             client,
             config,
             connections,

@@ -16,6 +16,7 @@ use orch_crds::condition::accepted;
 use orch_crds::status::PinnedPipeline;
 use orch_crds::{Pipeline, PipelineRun};
 use orch_runner::RunSettings;
+use tokio::task::block_in_place;
 use tracing::{debug, info};
 
 use crate::connection;
@@ -127,11 +128,20 @@ async fn start(
     own: Option<StageSet>,
 ) -> Result<Action, Error> {
     let generation = run.metadata.generation;
-    let observed = match observe::observe(&context.client, &run).await? {
+    let turn = match run.spec.objects_from {
+        // Nobody closes it.
+        Some(_) => context.planning.acquire().await.ok(),
+        None => None,
+    };
+    let mut observed = match observe::observe(&context.client, &run).await? {
         Ok(observed) => observed,
         Err(missing) => return Ok(wait_for(context, &run, &missing)),
     };
-    let plan = match validate::validate(&run, &observed) {
+    // The loops of other runs go on meanwhile.
+    let validated = block_in_place(|| validate::validate(&run, &observed));
+    observed.chunks = Vec::new();
+    drop(turn);
+    let plan = match validated {
         Ok(plan) => Arc::new(plan),
         Err(findings) => {
             let (reason, message) = findings::describe(&findings);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
-use orch_crds::chunk::Chunk;
+use orch_core::catalogue::Room;
+use orch_crds::chunk::{Chunk, ChunkMissing};
 use orch_crds::condition::accepted;
 use orch_crds::stage::StageSpec;
 use orch_crds::{Pipeline, PipelineRun};
@@ -52,18 +53,34 @@ pub(crate) async fn observe(
             return Ok(Err(Missing { reason: accepted::STATUS_UNREADABLE, message: finding.to_string() }));
         }
     };
-    let mut maps: HashMap<String, ConfigMap> = HashMap::new();
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
-    for entry in run.spec.objects_from.iter().flatten() {
-        let name = &entry.config_map.name;
-        if !maps.contains_key(name)
-            && let Some(map) = api.get_opt(name).await?
-        {
-            maps.insert(name.clone(), map);
-        }
-    }
-    Ok(match Chunk::take_all(&run.spec, |name| maps.get(name)) {
+    Ok(match chunks(&Api::namespaced(client.clone(), &namespace), run).await? {
         Ok(chunks) => Ok(Observed { pipeline, stages, chunks }),
         Err(missing) => Err(Missing { reason: missing.reason(), message: missing.to_string() }),
     })
+}
+
+/// What `objectsFrom` names, up to the entry with which it is more than any run may hold: the checks refuse that.
+async fn chunks(
+    api: &Api<ConfigMap>,
+    run: &PipelineRun,
+) -> Result<Result<Vec<Chunk>, ChunkMissing>, kube::Error> {
+    let mut maps: HashMap<&str, Option<ConfigMap>> = HashMap::new();
+    let mut chunks = Vec::new();
+    let mut bytes = 0;
+    for entry in run.spec.objects_from.iter().flatten().map(|entry| &entry.config_map) {
+        if !maps.contains_key(&*entry.name) {
+            maps.insert(&entry.name, api.get_opt(&entry.name).await?);
+        }
+        match Chunk::take(entry, maps.get(&*entry.name).and_then(Option::as_ref)) {
+            Ok(chunk) => {
+                bytes += chunk.bytes.len();
+                chunks.push(chunk);
+            }
+            Err(missing) => return Ok(Err(missing)),
+        }
+        if bytes > Room::MAX_BYTES {
+            break;
+        }
+    }
+    Ok(Ok(chunks))
 }
