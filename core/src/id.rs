@@ -21,7 +21,7 @@ pub enum InvalidName {
 
 /// A text as a message shows it: somebody's whole file may stand where a name should.
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(ObjectId::MAX_LEN) {
+    match text.char_indices().nth(ObjectId::MAX_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
@@ -34,12 +34,12 @@ pub struct ObjectId(Arc<str>);
 
 impl ObjectId {
     /// Longest id in characters, as the schema of the resources counts them.
-    pub const MAX_LEN: usize = 253;
+    pub const MAX_CHARS: usize = 253;
 
     /// Checks the rule and keeps the text.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let valid = !text.is_empty()
-            && text.chars().nth(Self::MAX_LEN).is_none()
+            && text.chars().nth(Self::MAX_CHARS).is_none()
             && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != ',');
         if valid { Ok(Self(text.into())) } else { Err(InvalidName::Object(cut(text))) }
     }
@@ -76,13 +76,13 @@ pub struct StageName(Arc<str>);
 
 impl StageName {
     /// Longest name in bytes.
-    pub const MAX_LEN: usize = 40;
+    pub const MAX_BYTES: usize = 40;
     /// Names that a Pipeline's own topics have.
     pub const RESERVED: [&'static str; 4] = ["events", "dlq", "control", "data"];
 
     /// Checks the rule and keeps the text.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        if is_dns_label(text, Self::MAX_LEN) && !Self::RESERVED.contains(&text) {
+        if is_dns_label(text, Self::MAX_BYTES) && !Self::RESERVED.contains(&text) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidName::Stage(cut(text)))

@@ -14,9 +14,10 @@ pub mod finding;
 pub mod graph;
 pub mod id;
 mod id_table;
+pub mod limits;
 pub mod plan;
 pub mod root_cause;
 pub mod spec;
 pub mod why;
 
-pub use counted::{are, counted};
+pub use counted::{are, counted, grouped};

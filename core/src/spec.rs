@@ -85,6 +85,15 @@ impl Source {
         }
     }
 
+    /// Where the dependencies of the entry at `position` stand.
+    pub fn dependencies(&self, position: u32) -> String {
+        match self.form {
+            SourceForm::Objects => format!("{}.dependsOn", self.entry(position)),
+            SourceForm::Catalogue => format!("{}.IdObjet_Parent", self.entry(position)),
+            SourceForm::Edges => self.entry(position),
+        }
+    }
+
     /// What a person does to take a dependency away.
     pub fn removal(&self, dependency: &str, object: &str) -> String {
         match self.form {

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use orch_core::{grouped, limits};
 use thiserror::Error;
 
 use crate::status::PhaseMap;
@@ -16,8 +17,6 @@ use crate::status::PhaseMap;
 const ENCODING: &str = "gzip+base64";
 /// In which order they stand.
 const ORDER: &str = "spec";
-/// More objects than any status can describe: what unpacks to more is no phase map.
-const MAX_OBJECTS: u64 = 16 << 20;
 
 /// Why a phase map cannot be read.
 #[derive(Debug, Error)]
@@ -47,9 +46,13 @@ impl PhaseMap {
         let packed = STANDARD.decode(&self.data).map_err(|e| InvalidPhaseMap::Damaged(e.to_string()))?;
         let mut letters = String::new();
         GzDecoder::new(packed.as_slice())
-            .take(MAX_OBJECTS)
+            .take(limits::OBJECTS as u64 + 1)
             .read_to_string(&mut letters)
             .map_err(|e| InvalidPhaseMap::Damaged(e.to_string()))?;
+        if letters.len() > limits::OBJECTS {
+            let problem = format!("no run has more than {} objects", grouped(limits::OBJECTS));
+            return Err(InvalidPhaseMap::Damaged(problem));
+        }
         Ok(letters)
     }
 }
@@ -65,6 +68,28 @@ mod tests {
             assert_eq!(map.decode().unwrap(), letters);
             assert_eq!(map, PhaseMap::encode(letters));
         }
+    }
+
+    /// A few bytes of gzip can become gigabytes, and somebody else may have written them.
+    #[test]
+    fn what_unpacks_to_more_than_a_run_may_have_is_refused() {
+        let most = PhaseMap::encode(&"L".repeat(limits::OBJECTS));
+        assert_eq!(most.decode().unwrap().len(), limits::OBJECTS);
+        let more = PhaseMap::encode(&"L".repeat(limits::OBJECTS + 1)).decode().unwrap_err();
+        assert_eq!(more.to_string(), "the phaseMap is damaged: no run has more than 1,000,000 objects");
+    }
+
+    /// The limit of objects follows from it: `orch_core::limits`.
+    #[test]
+    fn the_letters_of_the_largest_run_fit_into_a_status() {
+        const LETTERS: &[u8] = b"PRQNTLCFBSX-";
+        let mut seed = 1_u64;
+        let letters = (0..limits::OBJECTS).map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(LETTERS[(seed >> 33) as usize % LETTERS.len()])
+        });
+        let kib = PhaseMap::encode(&letters.collect::<String>()).data.len() >> 10;
+        assert!(kib < 700, "{kib} KiB of 900");
     }
 
     #[test]

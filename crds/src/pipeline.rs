@@ -1,6 +1,7 @@
 //! Pipeline: long-lived stages that many runs share.
 
 use kube::{CustomResource, KubeSchema};
+use orch_core::limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +60,7 @@ use crate::status::PipelineStatus;
 ).field_path(".stages"))]
 pub struct PipelineSpec {
     /// The stages. Each has a topic and, unless its processor is external, a Deployment of workers.
-    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(min = 1, max = limits::STAGES), extend("x-kubernetes-list-type" = "atomic"))]
     pub stages: Vec<StageSpec>,
     /// Another Kafka than the operator's. It cannot be changed, added or removed, because the topics are there; what
     /// stands in the Secret can.

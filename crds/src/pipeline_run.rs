@@ -1,6 +1,7 @@
 //! PipelineRun: one run of a graph of objects.
 
 use kube::{CustomResource, KubeSchema};
+use orch_core::limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +95,7 @@ use crate::status::PipelineRunStatus;
 pub struct PipelineRunSpec {
     /// The stages of this run alone. Either this or pipelineRef.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(min = 1, max = limits::STAGES), extend("x-kubernetes-list-type" = "atomic"))]
     pub stages: Option<Vec<StageSpec>>,
     /// The Pipeline whose stages this run shares with others. Either this or stages.
     #[serde(skip_serializing_if = "Option::is_none")]

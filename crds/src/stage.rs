@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
+use orch_core::limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ pub struct StageSpec {
     pub worker: Option<WorkerSpec>,
     /// Partitions of the stage's topic, and so the most workers that can work at the same time. Default: maxReplicas.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = limits::PARTITIONS))]
     pub partitions: Option<u16>,
     /// What happens after a failed attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,13 +168,13 @@ pub struct ExternalSpec {}
 ))]
 pub struct WorkerSpec {
     /// Objects that one worker works on at the same time.
-    #[schemars(range(min = 1, max = 1024))]
+    #[schemars(range(min = 1, max = limits::CONCURRENCY))]
     pub concurrency: u32,
     /// Workers that stay even when nothing is to be done: of inline stages while the run is live, of a Pipeline always.
-    #[schemars(range(min = 0, max = 1000))]
+    #[schemars(range(min = 0, max = limits::REPLICAS))]
     pub min_replicas: u32,
     /// Workers at most.
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = limits::REPLICAS))]
     pub max_replicas: u32,
     /// How long workers stay when there is nothing to be done.
     #[schemars(range(min = 0, max = 604_800))]
@@ -304,14 +305,14 @@ impl From<&EnvVar> for k8s::EnvVar {
 pub struct RetrySpec {
     /// Attempts in all. Default: 3.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = limits::ATTEMPTS))]
     pub max_attempts: Option<u32>,
     /// Wait before the second attempt. Default: 1s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_delay: Option<Duration>,
     /// Each further wait is this many times the one before. Default: 2.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 1, max = limits::BACKOFF_FACTOR))]
     pub factor: Option<f64>,
     /// No wait is longer. Default: 60s.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use orch_core::finding::{Finding, FindingKind};
 use orch_core::id::Millis;
+use orch_core::limits;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -100,7 +101,7 @@ pub struct PinnedPipeline {
 /// all runs, which one that is not readable would blind.
 fn pinned_stages(generator: &mut SchemaGenerator) -> Schema {
     let stage = field::json_object(generator);
-    json_schema!({"type": "array", "maxItems": 64, "x-kubernetes-list-type": "atomic", "items": stage})
+    json_schema!({"type": "array", "maxItems": limits::STAGES, "x-kubernetes-list-type": "atomic", "items": stage})
 }
 
 impl PinnedPipeline {

@@ -351,6 +351,7 @@ fn o16_what_is_no_record_is_refused_and_never_panics() {
         let error = decode_event(key.as_bytes(), value.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(word), "{value:.80}: {error}");
     }
-    assert!(decode_event(b"1", &vec![b' '; orch_wire::MAX_RECORD_BYTES + 1]).is_err());
+    let large = decode_event(b"1", &vec![b' '; orch_wire::MAX_RECORD_BYTES + 1]).unwrap_err();
+    assert_eq!(large.to_string(), "524289 bytes, the limit is 524288");
     assert!(decode_event(&[0xff], br#"{"event_type":"ObjectLoaded","run_uid":"u","attempt":1}"#).is_err());
 }

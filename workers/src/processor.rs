@@ -247,6 +247,11 @@ mod tests {
         let large = serde_json::json!({"text": "x".repeat(MAX_OUTPUTS_BYTES)});
         let failure = Outputs::of(&large).unwrap_err();
         assert_eq!((failure.reason.as_ref(), failure.retryable), ("OutputsTooLarge", false));
+        assert!(
+            failure.error.contains("or more, the limit is 4096: write them somewhere"),
+            "{}",
+            failure.error
+        );
         assert!(Outputs::parse("loaded 7 rows").is_none());
         assert_eq!(Outputs::parse("{'rows': 7}").unwrap().unwrap_err().reason, "InvalidOutputs");
         assert!(Outputs::parse(r#" {"rows": 7} "#).is_some());

@@ -17,6 +17,9 @@ use crate::error::CliError;
 pub(crate) use manifest::Manifest;
 use source::{File, Source};
 
+/// Largest file of resources, unpacked: as YAML it takes 44 times as much memory until it is read. A cluster takes 3 MiB.
+const RESOURCES_MAX_BYTES: usize = 64 << 20;
+
 /// A resource says what it is within so many bytes, comments included.
 const HEAD_BYTES: usize = 64 << 10;
 
@@ -117,6 +120,15 @@ fn parse_folder(
 
 /// The resources of a text.
 fn resources(bytes: &[u8], status: StatusField) -> Result<Vec<Resource>, Vec<Finding>> {
+    if bytes.len() > RESOURCES_MAX_BYTES {
+        let problem = format!(
+            "{} MiB of resources, at most {} MiB are read",
+            bytes.len() >> 20,
+            RESOURCES_MAX_BYTES >> 20
+        );
+        let remedy = "write the objects alone, as a JSON list of what `spec.objects` holds: `orch` reads that up to 1 GiB";
+        return Err(vec![Finding::new(FindingKind::TooLarge, "line 1", problem, remedy)]);
+    }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line = before.split(|byte| *byte == b'\n').count();

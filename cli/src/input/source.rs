@@ -67,7 +67,11 @@ fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
     let raw = if path == Path::new("-") {
         up_to_limit(io::stdin().lock()).map_err(unreadable)?
     } else {
-        std::fs::File::open(path).and_then(up_to_limit).map_err(unreadable)?
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        if file.metadata().map_err(unreadable)?.len() > MAX_BYTES {
+            return Err(too_large());
+        }
+        up_to_limit(file).map_err(unreadable)?
     };
     let raw = raw.ok_or_else(too_large)?;
     if !raw.starts_with(&[0x1f, 0x8b]) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use crate::program::{assert_said, orch_on};
+use crate::program::{assert_said, orch_in, orch_on};
 
 #[test]
 fn broken_json_names_line_and_column() {
@@ -133,7 +133,7 @@ fn a_text_or_a_number_is_neither_an_edge_list_nor_a_resource() {
 #[test]
 fn files_that_are_not_there_or_hold_nothing_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    assert_said!(crate::program::orch_in(folder.path(), &["validate", "nothing.json"]), @r#"
+    assert_said!(orch_in(folder.path(), &["validate", "nothing.json"]), @r#"
     exit status 2
     ---- stdout
     ---- stderr
@@ -141,7 +141,7 @@ fn files_that_are_not_there_or_hold_nothing_are_refused() {
       because: No such file or directory (os error 2)
     "#);
     std::fs::create_dir(folder.path().join("empty")).unwrap();
-    assert_said!(crate::program::orch_in(folder.path(), &["run", "empty/"]), @r#"
+    assert_said!(orch_in(folder.path(), &["run", "empty/"]), @r#"
     exit status 2
     ---- stdout
     ---- stderr
@@ -154,6 +154,36 @@ fn files_that_are_not_there_or_hold_nothing_are_refused() {
     ---- stdout
     ---- stderr
     error: empty.json: there is no object to run
+    "#);
+}
+
+/// YAML of so many megabytes took gigabytes of memory.
+#[test]
+fn a_file_of_resources_has_at_most_64_mib() {
+    let large = "apiVersion: kafka-orchestrator.dev/v1alpha1\n".to_owned() + &"#\n".repeat(33 << 20);
+    for name in ["large.yaml", "large.txt"] {
+        let said = orch_on("validate", name, &large, &[]);
+        assert_eq!((said.status, said.out.as_str()), (2, ""), "{}", said.err);
+        let expected = format!(
+            "error: {name}: line 1: 66 MiB of resources, at most 64 MiB are read\n\nhint: write the objects"
+        );
+        assert!(said.err.starts_with(&expected), "{}", said.err);
+    }
+}
+
+/// What is no file of a graph may have any length.
+#[test]
+fn a_file_of_more_than_a_gibibyte_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(folder.path().join("disk.img")).unwrap();
+    file.set_len((1 << 30) + 1).unwrap();
+    assert_said!(orch_in(folder.path(), &["validate", "disk.img"]), @r#"
+    exit status 2
+    ---- stdout
+    ---- stderr
+    error: `disk.img` is larger than 1 GiB
+
+    hint: split it, or leave out what is no graph
     "#);
 }
 
@@ -292,12 +322,12 @@ fn a_file_that_is_not_there_is_no_question_for_a_cluster() {
         ("objets", "there is no file `objets` either"),
     ] {
         for arguments in [&["status", name][..], &["why", name, "1"], &["graph", name]] {
-            let said = crate::program::orch_in(folder.path(), arguments);
+            let said = orch_in(folder.path(), arguments);
             assert!(said.status == 2 && said.err.contains(problem), "{}", said.all());
         }
     }
     for command in ["watch", "cancel", "rerun"] {
-        let said = crate::program::orch_in(folder.path(), &[command, "run.yaml"]);
+        let said = orch_in(folder.path(), &[command, "run.yaml"]);
         let problem = "error: `run.yaml` is no name of a run in a cluster";
         assert!(said.status == 2 && said.err.starts_with(problem), "{}", said.all());
     }
@@ -307,7 +337,7 @@ fn a_file_that_is_not_there_is_no_question_for_a_cluster() {
 fn a_resource_that_is_not_utf8_names_the_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("latin.yaml"), b"apiVersion: v1\nkind: \xe9\n").unwrap();
-    let said = crate::program::orch_in(folder.path(), &["validate", "latin.yaml"]);
+    let said = orch_in(folder.path(), &["validate", "latin.yaml"]);
     assert!(
         said.status == 2 && said.err.starts_with("error: latin.yaml: line 2: a byte is not UTF-8"),
         "{}",
@@ -333,7 +363,7 @@ fn common_slips_have_a_remedy() {
     }
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("cut.json.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
-    let said = crate::program::orch_in(folder.path(), &["validate", "cut.json.gz"]);
+    let said = orch_in(folder.path(), &["validate", "cut.json.gz"]);
     let remedy = "hint: the file may be cut off: write it again";
     assert!(said.status == 2 && said.err.contains(remedy), "{}", said.all());
 }

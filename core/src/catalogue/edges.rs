@@ -5,6 +5,7 @@
 use super::{Read, simulated_stage};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::id_table::{IdTable, Key};
+use crate::limits;
 use crate::spec::{ObjectSpec, RunSpec, Source, SourceForm};
 
 /// Lines that are looked up together: enough to have many memory accesses under way, few enough to stay in the cache.
@@ -26,9 +27,15 @@ pub(super) fn read(name: &str, text: &str) -> Read {
         }
         if block.lines.len() == BLOCK {
             graph.add(&mut block);
+            if let Some(too_large) = graph.too_large(name) {
+                return Err(vec![too_large]);
+            }
         }
     }
     graph.add(&mut block);
+    if let Some(too_large) = graph.too_large(name) {
+        return Err(vec![too_large]);
+    }
     if findings.is_empty() && graph.edges.is_empty() && !graph.names.is_empty() {
         findings.push(|| no_edge(name));
     }
@@ -204,6 +211,15 @@ impl<'t> Interned<'t> {
         self.names.push(name);
         self.lines.push(line);
         number
+    }
+
+    /// What is said of the graph when it has become too large.
+    fn too_large(&self, name: &str) -> Option<Finding> {
+        if let Some(line) = self.lines.get(limits::OBJECTS) {
+            return Some(limits::too_large(format!("{name} line {}", line + 1), limits::OBJECTS, "objects"));
+        }
+        let too_many = self.edges.len() > limits::DEPENDENCIES;
+        too_many.then(|| limits::too_large(name, limits::DEPENDENCIES, "dependencies"))
     }
 
     fn objects(&self) -> Vec<ObjectSpec> {

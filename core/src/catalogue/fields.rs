@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::finding::{Finding, FindingKind};
 use crate::id::MAX_SAFE_INTEGER;
+use crate::{grouped, limits};
 
 /// The entries of a JSON array, or where its text is broken. `None` when there are more than `max`: of those beyond
 /// none is kept.
@@ -18,9 +19,7 @@ pub(super) fn array<'t>(
     text: &'t str,
     max: usize,
 ) -> Result<Option<Vec<&'t RawValue>>, Vec<Finding>> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let entries = json.deserialize_seq(AtMost(max)).and_then(|entries| json.end().map(|()| entries));
-    entries.map_err(|error| {
+    at_most(text, max).map_err(|error| {
         if error.is_data() {
             let problem = "a JSON array of objects is expected, this is something else";
             return vec![Finding::new(
@@ -34,6 +33,17 @@ pub(super) fn array<'t>(
         let problem = format!("the JSON is broken here: {}", cause(&error));
         vec![Finding::new(FindingKind::Malformed, place, problem, "")]
     })
+}
+
+/// The values of a JSON array; `None` when there are more than `max`.
+pub(super) fn items(value: &RawValue, max: usize) -> serde_json::Result<Option<Vec<&RawValue>>> {
+    at_most(value.get(), max)
+}
+
+fn at_most(text: &str, max: usize) -> serde_json::Result<Option<Vec<&RawValue>>> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let entries = json.deserialize_seq(AtMost(max))?;
+    json.end().map(|()| entries)
 }
 
 /// Reads so many entries.
@@ -111,6 +121,10 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(Text(key)) = map.next_key()? {
+                    if fields.len() == limits::FIELDS {
+                        let most = grouped(limits::FIELDS);
+                        return Err(A::Error::custom(format_args!("the entry has more than {most} fields")));
+                    }
                     fields.push((key, map.next_value()?));
                 }
                 Ok(Fields(fields))

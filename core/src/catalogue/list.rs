@@ -9,6 +9,7 @@ use super::{Read, Room, next_source, simulated_stage};
 use crate::duration;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::id::{MAX_SAFE_INTEGER, Millis, StageName};
+use crate::limits;
 use crate::spec::{ObjectSpec, RetryOverride, RunSpec, Source, SourceForm, TimeoutsOverride};
 
 const FIELDS: [&str; 9] =
@@ -18,9 +19,9 @@ const TIMEOUT_FIELDS: [&str; 3] = ["queue", "run", "heartbeat"];
 
 /// A run on the stages that the objects name, in the order of their first mention; on one stage `work` when none names
 /// any. Objects that override nothing end at once.
-pub(super) fn read(name: &str, entries: &[&RawValue]) -> Read {
+pub(super) fn read(name: &str, room: &mut Room, entries: &[&RawValue]) -> Read {
     let mut spec = RunSpec::default();
-    append(&mut spec, name, entries)?;
+    append(&mut spec, room, name, entries)?;
     let mut seen = HashSet::new();
     let mentioned = spec.objects.iter().filter_map(|object| object.stage.as_deref());
     let mut names: Vec<&str> = mentioned.filter(|stage| seen.insert(*stage)).collect();
@@ -40,16 +41,25 @@ pub fn append_objects(
     bytes: &[u8],
 ) -> Result<(), Vec<Finding>> {
     let text = room.text(source, bytes)?;
-    append(spec, source, &room.entries(source, &text)?)
+    let entries = room.entries(source, &text)?;
+    append(spec, room, source, &entries)
 }
 
-fn append(spec: &mut RunSpec, name: &str, entries: &[&RawValue]) -> Result<(), Vec<Finding>> {
+fn append(
+    spec: &mut RunSpec,
+    room: &mut Room,
+    name: &str,
+    entries: &[&RawValue],
+) -> Result<(), Vec<Finding>> {
     let source = next_source(spec, name)?;
     let mut findings = Findings::default();
     let mut objects = Vec::with_capacity(entries.len());
     for (position, entry) in (0..).zip(entries) {
-        let mut reader = Reader { findings: &mut findings, name, position };
+        let mut reader = Reader { findings: &mut findings, room, name, position };
         let object = reader.entry(entry);
+        if room.is_spent() {
+            break;
+        }
         objects.push(ObjectSpec { source, position, ..object });
     }
     findings.or(())?;
@@ -61,6 +71,7 @@ fn append(spec: &mut RunSpec, name: &str, entries: &[&RawValue]) -> Result<(), V
 /// Reads one entry. A fault gives a finding and an empty value, so that the next fault is found too.
 struct Reader<'a> {
     findings: &'a mut Findings,
+    room: &'a mut Room,
     name: &'a str,
     position: u32,
 }
@@ -103,8 +114,9 @@ impl Reader<'_> {
             }
         };
         let below = |key: &str| if field.is_empty() { key.to_owned() } else { format!("{field}.{key}") };
-        for (at, (key, _)) in fields.0.iter().enumerate() {
-            if !known.contains(&&**key) {
+        let mut seen = vec![false; known.len()];
+        for (key, _) in &fields.0 {
+            let Some(at) = known.iter().position(|name| name == key) else {
                 let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
                 let remedy = match known.iter().find(|name| plain(name) == plain(key)) {
                     Some(name) => format!("did you mean `{name}`?"),
@@ -112,7 +124,9 @@ impl Reader<'_> {
                 };
                 let key = fields::cut(key);
                 self.malformed(&below(&key), format!("there is no field `{key}`"), &remedy);
-            } else if fields.0[..at].iter().any(|(earlier, _)| earlier == key) {
+                continue;
+            };
+            if std::mem::replace(&mut seen[at], true) {
                 self.malformed(&below(key), format!("the field `{key}` stands twice"), "");
             }
         }
@@ -150,11 +164,18 @@ impl Reader<'_> {
     }
 
     fn depends_on(&mut self, value: &RawValue) -> Vec<String> {
-        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
+        let Ok(items) = fields::items(value, limits::DEPENDENCIES_OF_ONE) else {
             let problem = format!("a list of ids is expected, this is {}", fields::kind(value));
             self.malformed("dependsOn", problem, "");
             return Vec::new();
         };
+        let (name, position) = (self.name, self.position);
+        let count = items.as_ref().map_or(usize::MAX, Vec::len);
+        if let Err(finding) = self.room.dependencies(count, || format!("{name}[{position}].dependsOn")) {
+            self.findings.push(|| finding);
+            return Vec::new();
+        }
+        let items = items.unwrap_or_default();
         items.into_iter().enumerate().map(|(nth, item)| self.id(&format!("dependsOn[{nth}]"), item)).collect()
     }
 

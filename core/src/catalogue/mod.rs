@@ -26,10 +26,15 @@ pub type Read = Result<(RunSpec, Vec<Finding>), Vec<Finding>>;
 /// what `spec.objects` holds, or lines of `parent<TAB>child`; compressed with gzip or not. `name` is what findings call
 /// it. A resource (`PipelineRun` as YAML or JSON) is none of them.
 pub fn read(name: &str, bytes: &[u8]) -> Read {
-    let text = text::decode(name, bytes, text::FILE_MAX_BYTES)?;
+    let text = text::decode(name, bytes, text::FILE_MAX_BYTES).map_err(|refused| refused.findings)?;
     if text.trim_start().starts_with(['[', '{']) {
-        let entries = fields::array(name, &text, usize::MAX)?.unwrap_or_default();
-        if is_catalogue(&entries) { objets::read(name, &entries) } else { list::read(name, &entries) }
+        let mut room = Room::of_file();
+        let entries = room.entries(name, &text)?;
+        if is_catalogue(&entries) {
+            objets::read(name, &mut room, &entries)
+        } else {
+            list::read(name, &mut room, &entries)
+        }
     } else {
         edges::read(name, &text)
     }

@@ -10,6 +10,7 @@ use super::fields::{self, Fields, Whole};
 use super::{Read, Room, next_source, simulated_stage};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::id::MAX_SAFE_INTEGER;
+use crate::limits;
 use crate::spec::{ObjectSpec, RunSpec, Source, SourceForm, StageSpec, Targets};
 
 /// Stage, first and last id, the `Zone` that means the same, and how long its simulated work takes.
@@ -31,13 +32,13 @@ const ZONE: &str = "Zone";
 const ACTIVE: &str = "actif";
 
 /// A run of three stages whose targets are the application objects.
-pub(super) fn read(name: &str, entries: &[&RawValue]) -> Read {
+pub(super) fn read(name: &str, room: &mut Room, entries: &[&RawValue]) -> Read {
     let mut spec = RunSpec {
         stages: STAGES.iter().map(|(name, range, _, duration)| stage(name, *range, duration)).collect(),
         targets: Targets::Stage("application".to_owned()),
         ..RunSpec::default()
     };
-    let warnings = append(&mut spec, name, entries)?;
+    let warnings = append(&mut spec, room, name, entries)?;
     Ok((spec, warnings))
 }
 
@@ -54,18 +55,27 @@ pub fn append_catalogue(
     bytes: &[u8],
 ) -> Result<Vec<Finding>, Vec<Finding>> {
     let text = room.text(source, bytes)?;
-    append(spec, source, &room.entries(source, &text)?)
+    let entries = room.entries(source, &text)?;
+    append(spec, room, source, &entries)
 }
 
-fn append(spec: &mut RunSpec, name: &str, entries: &[&RawValue]) -> Result<Vec<Finding>, Vec<Finding>> {
+fn append(
+    spec: &mut RunSpec,
+    room: &mut Room,
+    name: &str,
+    entries: &[&RawValue],
+) -> Result<Vec<Finding>, Vec<Finding>> {
     let source = next_source(spec, name)?;
     let mut reader =
-        Reader { findings: Findings::default(), warnings: Findings::default(), place: String::new() };
+        Reader { findings: Findings::default(), warnings: Findings::default(), room, place: String::new() };
     let mut objects = Vec::with_capacity(entries.len());
     for (position, entry) in (0..).zip(entries) {
         reader.place = format!("{name}[{position}]");
         if let Some(object) = reader.record(entry) {
             objects.push(ObjectSpec { source, position, ..object });
+        }
+        if reader.room.is_spent() {
+            break;
         }
     }
     reader.findings.or(())?;
@@ -82,21 +92,23 @@ struct Parents {
 }
 
 impl Parents {
+    /// One more than an object may have shows that there are too many.
     fn add(&mut self, id: u64) {
-        if self.seen.insert(id) {
+        if self.list.len() <= limits::DEPENDENCIES_OF_ONE && self.seen.insert(id) {
             self.list.push(id.to_string());
         }
     }
 }
 
-struct Reader {
+struct Reader<'r> {
     findings: Findings,
     warnings: Findings,
+    room: &'r mut Room,
     /// Of the record that is being read.
     place: String,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// The object of a record; `None` when it is left out or broken.
     fn record(&mut self, entry: &RawValue) -> Option<ObjectSpec> {
         let fields = match Fields::parse(entry) {
@@ -158,15 +170,23 @@ impl Reader {
         let mut ids = Parents::default();
         match value.get().as_bytes()[0] {
             b'"' => self.tokens(value, label, &mut ids),
-            b'[' => match serde_json::from_str::<Vec<&RawValue>>(value.get()) {
-                Ok(items) => {
+            b'[' => match fields::items(value, limits::DEPENDENCIES_OF_ONE) {
+                Ok(Some(items)) => {
                     for item in items.into_iter().filter(|item| !fields::is_null(item)) {
                         self.parent(item, label, &mut ids);
                     }
                 }
+                Ok(None) => {
+                    let place = format!("{}.{PARENTS}", self.place);
+                    self.findings.push(|| limits::too_many_dependencies(place));
+                }
                 Err(error) => self.malformed(PARENTS, format!("{label}: {error}"), ""),
             },
             _ => self.parent(value, label, &mut ids),
+        }
+        let place = || format!("{}.{PARENTS}", self.place);
+        if let Err(finding) = self.room.dependencies(ids.list.len(), place) {
+            self.findings.push(|| finding);
         }
         ids.list
     }

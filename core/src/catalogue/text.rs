@@ -16,20 +16,32 @@ pub(super) const CHUNK_MAX_BYTES: usize = 128 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const UTF8_MARK: char = '\u{feff}';
 
+/// Why bytes are no text, and how many they were when that was seen: to unpack them has its price all the same.
+pub(super) struct NoText {
+    pub(super) findings: Vec<Finding>,
+    pub(super) unpacked_bytes: usize,
+}
+
 /// The text of a source: decompressed when it begins like gzip, without a byte order mark.
-pub(super) fn decode<'b>(
-    name: &str,
-    bytes: &'b [u8],
-    max_bytes: usize,
-) -> Result<Cow<'b, str>, Vec<Finding>> {
-    let plain = if bytes.starts_with(&GZIP_MAGIC) {
-        Cow::Owned(decompress(name, bytes, max_bytes)?)
+pub(super) fn decode<'b>(name: &str, bytes: &'b [u8], max_bytes: usize) -> Result<Cow<'b, str>, NoText> {
+    let (plain, broken) = if bytes.starts_with(&GZIP_MAGIC) {
+        let (plain, broken) = decompress(name, bytes, max_bytes);
+        (Cow::Owned(plain), broken)
     } else {
-        Cow::Borrowed(bytes)
+        (Cow::Borrowed(bytes), None)
     };
-    if plain.len() > max_bytes {
-        return Err(too_large(name, max_bytes));
+    let unpacked_bytes = plain.len();
+    let no_text = |findings| NoText { findings, unpacked_bytes };
+    if unpacked_bytes > max_bytes {
+        return Err(no_text(too_large(name, max_bytes)));
     }
+    if let Some(broken) = broken {
+        return Err(no_text(vec![broken]));
+    }
+    text(name, plain).map_err(no_text)
+}
+
+fn text<'b>(name: &str, plain: Cow<'b, [u8]>) -> Result<Cow<'b, str>, Vec<Finding>> {
     match plain {
         Cow::Borrowed(bytes) => {
             let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(name, bytes, error))?;
@@ -45,17 +57,16 @@ pub(super) fn decode<'b>(
     }
 }
 
-fn decompress(name: &str, bytes: &[u8], max_bytes: usize) -> Result<Vec<u8>, Vec<Finding>> {
+/// At most one byte more than fit, and what is wrong with the rest.
+fn decompress(name: &str, bytes: &[u8], max_bytes: usize) -> (Vec<u8>, Option<Finding>) {
     let mut plain = Vec::with_capacity(bytes.len().saturating_mul(4).min(max_bytes));
     let mut decoder = MultiGzDecoder::new(bytes).take(max_bytes as u64 + 1);
-    match decoder.read_to_end(&mut plain) {
-        Ok(_) => Ok(plain),
-        Err(error) => {
-            let problem = format!("it begins like gzip and cannot be decompressed: {error}");
-            let remedy = "the file may be cut off: write it again";
-            Err(vec![Finding::new(FindingKind::Malformed, name, problem, remedy)])
-        }
-    }
+    let broken = decoder.read_to_end(&mut plain).err().map(|error| {
+        let problem = format!("it begins like gzip and cannot be decompressed: {error}");
+        let remedy = "the file may be cut off: write it again";
+        Finding::new(FindingKind::Malformed, name, problem, remedy)
+    });
+    (plain, broken)
 }
 
 fn too_large(name: &str, max_bytes: usize) -> Vec<Finding> {

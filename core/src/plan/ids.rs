@@ -16,6 +16,8 @@ const MAX_CARRIED_BYTES: usize = 480 * 1024;
 pub(super) struct Ids {
     pub(super) names: Vec<ObjectId>,
     pub(super) table: IdTable,
+    /// More ids than a run may have objects were mentioned, and it was said.
+    pub(super) is_full: bool,
 }
 
 impl Ids {
@@ -42,7 +44,8 @@ const BLOCK: usize = 128;
 /// Reads the ids of the spec. An id that is no id, or is there already, keeps its position but is not in the table.
 pub(super) fn collect(spec: &RunSpec, report: &mut Report) -> Ids {
     let count = spec.objects.len();
-    let mut ids = Ids { names: Vec::with_capacity(count), table: IdTable::with_capacity(count) };
+    let mut ids =
+        Ids { names: Vec::with_capacity(count), table: IdTable::with_capacity(count), is_full: false };
     let mut checks = Checks::default();
     let (mut keys, mut likely) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
     for block in spec.objects.chunks(BLOCK) {
@@ -92,9 +95,14 @@ pub(super) fn check_limits(spec: &RunSpec, report: &mut Report) {
                     "`{}` carries {bytes} bytes of meta, params and processor, a record has room for {MAX_CARRIED_BYTES}",
                     object.id
                 );
-                let remedy = "put the bulk where the worker can read it and its address into `params`";
+                let remedy = if object.meta.is_none() && !object.depends_on.is_empty() {
+                    "give it a `meta` of its own: without one its record carries the whole entry, with all that it depends on"
+                } else {
+                    "put the bulk where the worker can read it and its address into `params`"
+                };
                 Finding::new(FindingKind::TooLarge, place(), problem, remedy)
             });
+            continue;
         }
         for (field, text) in [("meta", meta), ("params", params), ("processor", processor)] {
             for finding in json_findings_lazily(place, field, text) {

@@ -5,6 +5,7 @@ use super::report::{Checks, Report, Section};
 use crate::finding::{Finding, FindingKind};
 use crate::graph::{self, Graph, GraphBuilder, Order, Rows};
 use crate::id::{ObjectId, ObjectIx};
+use crate::limits;
 use crate::spec::{ObjectSpec, RunSpec, UndefinedPolicy};
 use crate::{are, counted};
 
@@ -79,7 +80,15 @@ pub(super) fn resolve(spec: &RunSpec, ids: &mut Ids, report: &mut Report) -> Lin
     let mut checks = Checks::default();
     let mut row: Vec<ObjectIx> = Vec::new();
     for (i, object) in spec.objects.iter().enumerate() {
-        row.extend_from_slice(resolved.of(ObjectIx(i as u32)));
+        let edges = resolved.of(ObjectIx(i as u32));
+        if edges.len() + object.depends_on.len() > limits::DEPENDENCIES_OF_ONE {
+            checks.push(Section::Object(i), || {
+                limits::too_many_dependencies(spec.source_of(object).dependencies(object.position))
+            });
+            builder.push(&mut row);
+            continue;
+        }
+        row.extend_from_slice(edges);
         for (nth, id) in object.depends_on.iter().enumerate() {
             let found = match ids.find(id) {
                 Some(at) => Some(at),
@@ -116,13 +125,19 @@ fn first_mention(
     ids: &mut Ids,
     checks: &mut Checks,
 ) -> Option<u32> {
+    let object = &spec.objects[i];
+    let place = || spec.source_of(object).dependency(object.position, nth);
     match ObjectId::parse(id) {
+        Ok(_) if ids.names.len() == limits::OBJECTS => {
+            if !std::mem::replace(&mut ids.is_full, true) {
+                checks.push(Section::Object(i), || limits::too_large(place(), limits::OBJECTS, "objects"));
+            }
+            None
+        }
         Ok(parsed) => Some(ids.add(parsed)),
         Err(error) => {
-            let object = &spec.objects[i];
             checks.push(Section::Object(i), || {
-                let place = spec.source_of(object).dependency(object.position, nth);
-                Finding::new(FindingKind::InvalidName, place, error.to_string(), "")
+                Finding::new(FindingKind::InvalidName, place(), error.to_string(), "")
             });
             None
         }

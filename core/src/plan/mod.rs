@@ -7,6 +7,7 @@ mod links;
 mod nesting;
 mod report;
 mod route;
+mod size;
 mod stages;
 mod targets;
 
@@ -142,6 +143,9 @@ impl RunPlan {
 
 /// Checks a spec: either a plan, or every fault at once in the order of their places.
 pub fn plan(spec: RunSpec) -> Result<RunPlan, Vec<Finding>> {
+    if let Some(too_large) = size::fault(&spec) {
+        return Err(vec![too_large]);
+    }
     let mut report = Report::default();
     let stages = stages::check(&spec.stages, &mut report);
     let mut ids = ids::collect(&spec, &mut report);

@@ -64,15 +64,15 @@ pub fn run_spec(
         ..RunSpec::default()
     };
     objects::add_inline(run.objects.as_deref().unwrap_or_default(), &mut spec, &mut checks);
-    if chunks.len() != run.objects_from.as_ref().map_or(0, Vec::len) {
-        checks.refuse("spec.objectsFrom", "not every ConfigMap was fetched", "");
-    }
     let (mut warnings, mut room) = (Vec::new(), Room::default());
     for chunk in chunks {
         warnings.extend(objects::add_chunk(chunk, &mut room, &mut spec, &mut checks));
         if room.is_spent() {
             break;
         }
+    }
+    if !room.is_spent() && chunks.len() != run.objects_from.as_ref().map_or(0, Vec::len) {
+        checks.refuse("spec.objectsFrom", "not every ConfigMap was fetched", "");
     }
     checks.finish(Converted { spec, warnings })
 }

@@ -6,6 +6,7 @@
 mod code;
 mod crates;
 mod documents;
+mod limits;
 mod planted;
 mod reasons;
 

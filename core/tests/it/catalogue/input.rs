@@ -80,8 +80,7 @@ fn objects_that_are_too_many_in_sum_are_refused() {
         } else {
             append_catalogue(&mut spec, &mut room, "two", &text).unwrap_err()
         };
-        let expected =
-            "two: it and the sources before it hold more than 1000000 objects; split the run into several";
+        let expected = "two: with this the run has more than 1,000,000 objects; split the run into several";
         assert_eq!(findings[0].to_string(), expected);
         assert_eq!((spec.objects.len(), spec.sources.len()), before);
     }

@@ -128,7 +128,7 @@ fn stages_have_names_and_ranges_of_their_own() {
     check_refused(
         "a; b",
         |spec| spec.stages.clear(),
-        "Malformed spec.stages: a run has 1 to 256 stages, this one has 0",
+        "Malformed spec.stages: a run has 1 to 64 stages, this one has 0",
     );
 }
 
