@@ -9,6 +9,7 @@ mod documents;
 mod limits;
 mod planted;
 mod reasons;
+mod reliability;
 
 use std::path::Path;
 
