@@ -108,6 +108,11 @@ impl Progress {
         self
     }
 
+    /// What was given out and is unfinished.
+    pub fn unfinished(&self) -> impl Iterator<Item = i64> {
+        (self.low..self.next).filter(|offset| !self.is_set(*offset))
+    }
+
     /// Everything that was given out and is unfinished may be given out again.
     pub fn rewind(&mut self) {
         self.next = self.low;

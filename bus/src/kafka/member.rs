@@ -5,6 +5,7 @@
 //! `incremental_unassign` is called, and goes on with its heartbeats meanwhile.
 
 mod committer;
+mod known;
 mod shares;
 mod thread;
 

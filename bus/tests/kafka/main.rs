@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod absent;
+mod anew;
 mod gap;
 mod killed;
 mod leaving;

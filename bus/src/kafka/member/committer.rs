@@ -81,7 +81,9 @@ fn due(shared: &Shared) -> Option<Vec<Commit>> {
 fn ended(shared: &Shared, began: Instant, commits: &[Commit], failed: Option<RDKafkaErrorCode>) {
     let mut state = shared.state();
     state.commits.under_way = false;
-    let Some(code) = failed else { return };
+    let Some(code) = failed else {
+        return commits.iter().for_each(|commit| state.shares.is_committed(commit.partition));
+    };
     for commit in commits {
         state.shares.commit_again(commit.partition);
     }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::progress::{Give, Progress};
+use super::known::Known;
+use crate::progress::Give;
 use crate::{Committed, Message};
 
 /// A partition is paused when so many of its records wait, or so many bytes...
@@ -14,14 +15,14 @@ const FULL_BYTES: usize = 8 << 20;
 pub(super) struct Shares {
     by_partition: BTreeMap<i32, Share>,
     /// Of partitions that went while records of them were in work.
-    lost: BTreeMap<i32, Progress>,
+    lost: BTreeMap<i32, Known>,
     /// The partition to begin with, so that none starves.
     first: i32,
 }
 
 /// One partition.
 struct Share {
-    progress: Progress,
+    known: Known,
     /// Read and not given out.
     waiting: VecDeque<Message>,
     waiting_bytes: usize,
@@ -55,7 +56,7 @@ impl Share {
         while taken.len() < max
             && let Some(record) = self.waiting.front()
         {
-            let give = self.progress.give(record.offset);
+            let give = self.known.progress.give(record.offset);
             if give == Give::Later {
                 return;
             }
@@ -73,15 +74,10 @@ impl Shares {
     pub(super) fn begin(&mut self, partition: i32, committed: Option<&Committed>) -> Option<i64> {
         let lost = self.lost.remove(&partition);
         let dirty = lost.is_some();
-        let progress = match (lost, committed) {
-            (None, None) => Progress::new(0),
-            (None, Some(at)) => Progress::restore(at.offset, &at.metadata),
-            (Some(lost), None) => lost,
-            (Some(lost), Some(at)) => lost.merge(Progress::restore(at.offset, &at.metadata)),
-        };
-        let from = (dirty || committed.is_some()).then_some(progress.position());
+        let known = Known::of(lost, committed);
+        let from = (dirty || committed.is_some()).then_some(known.progress.position());
         let (waiting, waiting_bytes) = (VecDeque::new(), 0);
-        let share = Share { progress, waiting, waiting_bytes, paused: false, leaving: false, dirty };
+        let share = Share { known, waiting, waiting_bytes, paused: false, leaving: false, dirty };
         self.by_partition.insert(partition, share);
         from
     }
@@ -104,7 +100,7 @@ impl Shares {
     /// comes back: then what is still in work is not given out again, and what was finished meanwhile counts.
     pub(super) fn lose(&mut self, partition: i32) {
         if let Some(share) = self.by_partition.remove(&partition) {
-            self.lost.insert(partition, share.progress);
+            self.lost.insert(partition, share.known);
         }
     }
 
@@ -116,12 +112,19 @@ impl Shares {
         Self { lost: std::mem::take(&mut self.lost), ..Self::default() }
     }
 
-    /// A record was read. Those of partitions that are not ours any more are dropped.
-    pub(super) fn add(&mut self, record: Message) {
-        if let Some(share) = self.by_partition.get_mut(&record.partition).filter(|share| !share.leaving) {
-            share.waiting_bytes += record.value.len();
-            share.waiting.push_back(record);
+    /// A record was read. Those of partitions that are not ours any more are dropped. Says whether the partition began
+    /// anew with it: nothing that was known of its log holds any more.
+    pub(super) fn add(&mut self, record: Message) -> bool {
+        let share = self.by_partition.get_mut(&record.partition).filter(|share| !share.leaving);
+        let Some(share) = share else { return false };
+        let is_anew = share.known.read(record.offset, record.time);
+        if is_anew {
+            share.waiting.clear();
+            (share.waiting_bytes, share.dirty) = (0, true);
         }
+        share.waiting_bytes += record.value.len();
+        share.waiting.push_back(record);
+        is_anew
     }
 
     /// At most `max` records to work on.
@@ -148,9 +151,9 @@ impl Shares {
             }
             return false;
         };
-        let before = share.progress.position();
-        share.dirty |= share.progress.finish(offset);
-        share.progress.position() != before && !share.waiting.is_empty()
+        let before = share.known.progress.position();
+        share.dirty |= share.known.finish(offset);
+        share.known.progress.position() != before && !share.waiting.is_empty()
     }
 
     /// What changed since the last time.
@@ -158,10 +161,18 @@ impl Shares {
         let dirty = self.by_partition.iter_mut().filter(|(_, share)| share.dirty);
         let commits = dirty.map(|(partition, share)| {
             share.dirty = false;
-            let (position, metadata) = (share.progress.position(), share.progress.metadata());
+            let progress = &share.known.progress;
+            let (position, metadata) = (progress.position(), progress.metadata());
             Commit { partition: *partition, position, metadata }
         });
         commits.collect()
+    }
+
+    /// The group has a position of the partition.
+    pub(super) fn is_committed(&mut self, partition: i32) {
+        if let Some(share) = self.by_partition.get_mut(&partition) {
+            share.known.is_committed = true;
+        }
     }
 
     /// The commit of the partition failed.
@@ -178,7 +189,9 @@ impl Shares {
 
     /// Nothing of it is in work, and no commit is due.
     pub(super) fn is_done(&self, partition: i32) -> bool {
-        self.by_partition.get(&partition).is_none_or(|share| share.progress.is_drained() && !share.dirty)
+        self.by_partition
+            .get(&partition)
+            .is_none_or(|share| share.known.progress.is_drained() && !share.dirty)
     }
 
     /// Partitions to pause, and partitions to resume.
@@ -217,7 +230,7 @@ mod tests {
         let mut shares = Shares::default();
         for partition in 0..partitions {
             shares.begin(partition, None);
-            (0..records).for_each(|offset| shares.add(record(partition, offset)));
+            (0..records).for_each(|offset| _ = shares.add(record(partition, offset)));
         }
         shares
     }
@@ -235,7 +248,7 @@ mod tests {
         let mut shares = shares(2, 10);
         assert_eq!(shares.take(3).len(), 3);
         shares.begin_leaving(0);
-        shares.add(record(0, 10));
+        assert!(!shares.add(record(0, 10)));
         assert!(shares.take(100).iter().all(|record| record.partition == 1));
         for offset in 0..3 {
             shares.finish(0, offset);
@@ -271,13 +284,71 @@ mod tests {
         let committed = Committed { offset: 1, metadata: "b1:".to_owned() };
         assert_eq!(shares.begin(0, Some(&committed)), Some(3));
         for offset in 3..6 {
-            shares.add(record(0, offset));
+            assert!(!shares.add(record(0, offset)));
         }
         let offsets: Vec<i64> = shares.take(10).iter().map(|record| record.offset).collect();
         assert_eq!(offsets, [4, 5], "3 is still in work here");
         shares.finish(0, 3);
         let commit = Commit { partition: 0, position: 4, metadata: "b1:".to_owned() };
         assert_eq!(shares.commits(), [commit]);
+    }
+
+    fn at(offset: i64, time: i64) -> Message {
+        Message { time, ..record(0, offset) }
+    }
+
+    fn offsets(taken: &[Message]) -> Vec<i64> {
+        taken.iter().map(|record| record.offset).collect()
+    }
+
+    /// Workers took the first records of a topic that was made anew for finished, and nobody ever did their work.
+    #[test]
+    fn a_topic_that_was_made_anew_is_not_taken_for_the_one_before() {
+        let mut shares = Shares::default();
+        shares.begin(0, None);
+        for offset in 0..5 {
+            assert!(!shares.add(at(offset, 100)));
+        }
+        assert_eq!(shares.take(4).len(), 4);
+        (0..3).for_each(|offset| _ = shares.finish(0, offset));
+        // In the same assignment, or after it was lost: 3 is in work, 4 was not given out.
+        shares.lose(0);
+        assert_eq!(shares.begin(0, None), Some(3));
+        assert!(shares.add(at(0, 200)));
+        (1..4).for_each(|offset| assert!(!shares.add(at(offset, 200))));
+        assert_eq!(offsets(&shares.take(10)), [0, 1, 2, 3]);
+        shares.finish(0, 3);
+        shares.finish(0, 0);
+        let commit =
+            |position, metadata: &str| Commit { partition: 0, position, metadata: metadata.to_owned() };
+        assert_eq!(shares.commits(), [commit(1, "b1:")], "the 3 that ended was that of the former log");
+        shares.finish(0, 3);
+        assert_eq!(shares.commits(), [commit(1, "b1:Ag==")]);
+    }
+
+    #[test]
+    fn a_record_that_comes_again_begins_nothing_anew() {
+        let mut shares = shares(1, 5);
+        shares.take(5);
+        shares.finish(0, 0);
+        shares.lose(0);
+        let committed = Committed { offset: 1, metadata: "b1:".to_owned() };
+        shares.begin(0, Some(&committed));
+        assert!((1..5).all(|offset| !shares.add(record(0, offset))));
+        assert_eq!(offsets(&shares.take(5)), [0; 0], "they are in work here");
+    }
+
+    /// The broker forgets the positions of a topic that is deleted.
+    #[test]
+    fn a_position_that_the_group_has_no_more_was_one_of_another_log() {
+        let mut shares = shares(1, 5);
+        shares.take(5);
+        (0..5).for_each(|offset| _ = shares.finish(0, offset));
+        shares.is_committed(0);
+        shares.lose(0);
+        assert_eq!(shares.begin(0, None), Some(0));
+        assert!(!shares.add(record(0, 0)));
+        assert_eq!(offsets(&shares.take(5)), [0]);
     }
 
     #[test]

@@ -203,7 +203,14 @@ impl Thread {
         }
         let mut state = self.shared.state();
         for record in records {
-            state.shares.add(record);
+            let partition = record.partition;
+            if state.shares.add(record) {
+                tracing::warn!(
+                    topic = self.topic,
+                    partition,
+                    "the topic was made anew; it is read from its beginning"
+                );
+            }
         }
         for partition in leaving {
             state.shares.begin_leaving(partition);
@@ -254,7 +261,8 @@ impl Thread {
         let positions = answer.and_then(|found| {
             let position = |element: &TopicPartitionListElem<'_>| {
                 element.error()?;
-                Ok((element.partition(), element.offset(), element.metadata().to_owned()))
+                let offset = self.within(element.partition(), element.offset())?;
+                Ok((element.partition(), offset, element.metadata().to_owned()))
             };
             found.elements().iter().map(position).collect::<KafkaResult<Vec<_>>>()
         });
@@ -286,6 +294,13 @@ impl Thread {
             .map_err(|error| self.core.health.explain(&error, &self.topic))?;
         tracing::debug!(topic = self.topic, partitions = ?numbers(&partitions), "assigned");
         Ok(None)
+    }
+
+    /// A position behind the end is one of a topic that was deleted since, and no position of this one.
+    fn within(&self, partition: i32, position: Offset) -> KafkaResult<Offset> {
+        let Offset::Offset(offset) = position else { return Ok(position) };
+        let (_, high) = self.consumer.fetch_watermarks(&self.topic, partition, ASK)?;
+        Ok(if offset > high { Offset::Invalid } else { position })
     }
 
     /// Hands partitions over when their records are finished and committed; gives the step back until then.
