@@ -8,7 +8,7 @@ _ := $(shell echo '$(CURDIR)' | cmp -s - '$(CARGO_TARGET_DIR)/checkout' || { mkd
 	rm -rf '$(CARGO_TARGET_DIR)'/*/.fingerprint/orch-*; echo '$(CURDIR)' > '$(CARGO_TARGET_DIR)/checkout'; })
 
 .PHONY: help demo test generate fmt lint unit examples charts dockerfile it it-kafka it-api e2e e2e-processes e2e-cluster \
-	bench bench-peers simulate planted-bugs cluster-up cluster-down clean-down clean-cache
+	bench bench-peers simulate chaos chaos-short planted-bugs cluster-up cluster-down clean-down clean-cache
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -35,6 +35,12 @@ unit: ## Tests that need no server
 simulate: ## The engine among simulated faults: SEEDS=100000 seeds on all cores, or SEED=n again, exactly; LINES=n of its log
 	$(if $(SEED),SEED=$(SEED)) $(if $(LINES),LINES=$(LINES)) SEEDS=$(or $(SEEDS),100000) \
 		cargo test --locked --workspace --test sim -- --nocapture whatever_breaks
+
+chaos: ## Operators, workers, broker and API server that fail while runs go on; SEED=n, OBJECTS, FAULTS, KINDS: docs/chaos.md
+	@scripts/chaos.sh
+
+chaos-short: ## The same in a minute or two: few objects, the faults that are quick
+	@scripts/chaos.sh short
 
 planted-bugs: ## Plant each bug of e2e/planted/ in a copy of the tree, and see it caught; BUGS="name ..." takes some
 	@scripts/planted-bugs.sh

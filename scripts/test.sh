@@ -6,7 +6,7 @@ set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/local/settings.sh"
 
-ALL="lint unit demo examples kafka charts dockerfile api processes cluster clean-down"
+ALL="lint unit demo examples kafka charts dockerfile api processes chaos cluster clean-down"
 LEVELS="any kafka api cluster"
 # Of stages that no level of local/requirements.sh stands for.
 EXTRA_PACKAGES="shellcheck buildah mmdebstrap python3-pip"
@@ -62,7 +62,7 @@ obstacles() {
         need "has mmdebstrap" "mmdebstrap missing" "apt-get install mmdebstrap"
         ;;
     api) need_level api ;;
-    processes)
+    processes | chaos)
         need_level kafka
         need_level api
         ;;
@@ -106,8 +106,8 @@ job() {
 }
 
 start_jobs() {
-    if wanted kafka processes cluster clean-down && has mvn && has java; then job jars local/kafka/jars.sh; fi
-    if ! wanted charts api processes cluster clean-down || ! has go; then return; fi
+    if wanted kafka processes chaos cluster clean-down && has mvn && has java; then job jars local/kafka/jars.sh; fi
+    if ! wanted charts api processes chaos cluster clean-down || ! has go; then return; fi
     # shellcheck disable=SC2086 # lists
     if wanted cluster clean-down && [ -z "$(lacks cluster)" ] && [ "$(flavour)" = node ]; then
         job programs local/node/build.sh helm kubeconform $API_PROGRAMS $NODE_PROGRAMS
@@ -141,6 +141,7 @@ target() {
     case $1 in
     kafka | api) echo "it-$1" ;;
     processes | cluster) echo "e2e-$1" ;;
+    chaos) echo "chaos-short" ;;
     *) echo "$1" ;;
     esac
 }
@@ -160,7 +161,7 @@ stage() {
     case $name in
     kafka) finish jars ;;
     charts | api) finish programs ;;
-    processes | cluster | clean-down)
+    processes | chaos | cluster | clean-down)
         finish jars
         finish programs
         ;;
@@ -206,7 +207,7 @@ without() {
 }
 
 STAGES=${*:-$ALL}
-[ -f e2e/Cargo.toml ] || without processes cluster
+[ -f e2e/Cargo.toml ] || without processes chaos cluster
 [ "$(flavour)" = node ] || without clean-down # kind takes itself away
 start_jobs
 install_packages

@@ -77,6 +77,24 @@ impl Broker {
         std::fs::write(self.folder.join("bootstrap"), address).unwrap();
     }
 
+    /// Gives it more addresses, for the next start: each a name, where it listens, and where it says that it does, as
+    /// behind a proxy.
+    pub fn add_listeners(&self, listeners: &[(&str, String, String)]) {
+        let properties = self.folder.join("server.properties");
+        let text = std::fs::read_to_string(&properties).unwrap();
+        let of_each = |form: fn(&(&str, String, String)) -> String| {
+            listeners.iter().map(form).collect::<Vec<_>>().concat()
+        };
+        let more = |line: &str| match line.split_once('=').map(|(key, _)| key) {
+            Some("listeners") => of_each(|(name, at, _)| format!(",{name}://{at}")),
+            Some("advertised.listeners") => of_each(|(name, _, shown)| format!(",{name}://{shown}")),
+            Some("listener.security.protocol.map") => of_each(|(name, ..)| format!(",{name}:PLAINTEXT")),
+            _ => String::new(),
+        };
+        let lines: Vec<String> = text.lines().map(|line| format!("{line}{}\n", more(line))).collect();
+        std::fs::write(properties, lines.concat()).unwrap();
+    }
+
     /// Whether it answers.
     pub fn answers(&self) -> bool {
         let client: BaseConsumer =

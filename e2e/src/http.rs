@@ -19,6 +19,18 @@ pub fn get(address: &str, path: &str) -> String {
     text
 }
 
+/// The body of the answer to a POST of JSON; empty when nobody answers.
+pub fn post(address: &str, path: &str, json: &str) -> String {
+    let mut text = String::new();
+    if let Ok(mut stream) = TcpStream::connect(address) {
+        let head =
+            format!("POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n", json.len());
+        stream.write_all(format!("{head}{json}").as_bytes()).unwrap();
+        stream.read_to_string(&mut text).unwrap();
+    }
+    text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+}
+
 /// The value of a counter in the text of /metrics: `name` with its labels.
 pub fn counter(metrics: &str, name: &str) -> Option<u64> {
     metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())

@@ -1,13 +1,13 @@
 //! Stands in for the kubelet where there is no node: follows the Deployments of a namespace and runs a worker process
 //! for each replica, with the variables and the files of the pod template.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, PodTemplateSpec, Secret};
 use kube::api::{Patch, PatchParams};
@@ -21,6 +21,11 @@ use crate::process::{Process, program};
 /// Variable with the number of the life that a worker process is: unlike that of a process it is never used again.
 pub const LIFE: &str = "ORCH_TEST_LIFE";
 
+/// Variable with the filter of its log.
+const LOG: &str = "ORCH_LOG";
+/// What a pod mounts is there after this.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// What a kill makes of a worker: jobs know the numbers as [`LIFE`].
 #[derive(Debug, Clone, Copy)]
 pub struct Lives {
@@ -33,10 +38,12 @@ pub struct Lives {
 /// The workers of a namespace.
 pub struct Kubelet {
     workers: Arc<Mutex<HashMap<String, Vec<Worker>>>>,
-    /// Of the log of workers that are started.
-    filter: Arc<Mutex<String>>,
+    given: Given,
     task: JoinHandle<()>,
 }
+
+/// Variables of workers that are started, above those of the pod template.
+type Given = Arc<Mutex<HashMap<String, String>>>;
 
 struct Worker {
     name: String,
@@ -52,15 +59,26 @@ impl Kubelet {
     pub fn start(client: Client, namespace: &str, folder: &Path) -> Self {
         let workers = Arc::new(Mutex::new(HashMap::new()));
         let filter = std::env::var("ORCH_TEST_LOG").unwrap_or_else(|_| "info".to_owned());
-        let filter = Arc::new(Mutex::new(filter));
-        let (folder, namespace) = (folder.to_path_buf(), namespace.to_owned());
-        let task = tokio::spawn(follow(client, namespace, folder, workers.clone(), filter.clone()));
-        Self { workers, filter, task }
+        let given: Given = Arc::new(Mutex::new(HashMap::from([(LOG.to_owned(), filter)])));
+        let follower = Follower {
+            client,
+            namespace: namespace.to_owned(),
+            folder: folder.to_path_buf(),
+            workers: workers.clone(),
+            given: given.clone(),
+            number: 0,
+        };
+        Self { workers, given, task: tokio::spawn(follower.follow()) }
     }
 
     /// Workers that are started from now on log by this filter.
     pub fn log_from_now_on(&self, filter: &str) {
-        filter.clone_into(&mut self.filter.lock().unwrap());
+        self.give_from_now_on(LOG, filter);
+    }
+
+    /// Workers that are started from now on get this variable.
+    pub fn give_from_now_on(&self, variable: &str, value: &str) {
+        self.given.lock().unwrap().insert(variable.to_owned(), value.to_owned());
     }
 
     /// Names of the workers that run.
@@ -94,6 +112,14 @@ impl Kubelet {
         Lives { ended, next: worker.life }
     }
 
+    /// Sends a signal, such as `STOP`, to the worker of this name, if it is still there.
+    pub fn signal(&self, name: &str, signal: &str) {
+        let workers = self.workers.lock().unwrap();
+        if let Some(worker) = workers.values().flatten().find(|worker| worker.name == name) {
+            worker.process.signal(signal);
+        }
+    }
+
     /// SIGTERM to the worker of this life. It may take its time.
     pub fn ask_to_end(&self, life: u32) {
         let workers = self.workers.lock().unwrap();
@@ -124,51 +150,70 @@ impl Drop for Kubelet {
     }
 }
 
-async fn follow(
+/// What follows the Deployments.
+struct Follower {
     client: Client,
     namespace: String,
     folder: PathBuf,
     workers: Arc<Mutex<HashMap<String, Vec<Worker>>>>,
-    filter: Arc<Mutex<String>>,
-) {
-    let api: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
-    let mut events = watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
-    let mut number = 0;
-    while let Ok(event) =
-        events.try_next().await.transpose().unwrap_or(Err(watcher::Error::NoResourceVersion))
-    {
-        match event {
-            watcher::Event::Apply(deployment) | watcher::Event::InitApply(deployment) => {
-                let name = deployment.name_any();
-                let wanted = deployment.spec.replicas.unwrap_or(1) as usize;
-                // A worker with another template goes: at once, as one whose grace is over.
-                let template = deployment.spec.template.clone();
-                let is_current = |worker: &mut Worker| worker.template == template;
-                workers.lock().unwrap().entry(name.clone()).or_default().retain_mut(is_current);
-                let have = workers.lock().unwrap().get(&name).map_or(0, Vec::len);
-                for _ in have..wanted {
-                    number += 1;
-                    let filter = filter.lock().unwrap().clone();
-                    let worker = start(&client, &deployment, &folder, number, &filter).await;
-                    workers.lock().unwrap().entry(name.clone()).or_default().push(worker);
+    given: Given,
+    number: usize,
+}
+
+impl Follower {
+    async fn follow(mut self) {
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut events = watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
+        let mut listed = HashSet::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Apply(deployment)) => self.meet(&api, &deployment).await,
+                Ok(watcher::Event::InitApply(deployment)) => {
+                    listed.insert(deployment.name_any());
+                    self.meet(&api, &deployment).await;
                 }
-                let surplus: Vec<Worker> = {
-                    let mut workers = workers.lock().unwrap();
-                    let of = workers.entry(name.clone()).or_default();
-                    let keep = wanted.min(of.len());
-                    of.split_off(keep)
-                };
-                for worker in surplus {
-                    // A worker drains: it is waited for beside the watch.
-                    tokio::task::spawn_blocking(move || worker.process.terminate());
+                Ok(watcher::Event::Delete(deployment)) => {
+                    self.workers.lock().unwrap().remove(&deployment.name_any());
                 }
-                report(&api, &deployment, wanted).await;
+                Ok(watcher::Event::Init) => listed.clear(),
+                // What went while nobody watched.
+                Ok(watcher::Event::InitDone) => {
+                    self.workers.lock().unwrap().retain(|name, _| listed.contains(name));
+                }
+                // An API server that is away; the watch begins again.
+                Err(_) => {}
             }
-            watcher::Event::Delete(deployment) => {
-                workers.lock().unwrap().remove(&deployment.name_any());
-            }
-            watcher::Event::Init | watcher::Event::InitDone => {}
         }
+    }
+
+    /// Runs as many workers as the Deployment wants.
+    async fn meet(&mut self, api: &Api<Deployment>, deployment: &Deployment) {
+        let name = deployment.name_any();
+        let wanted = deployment.spec.replicas.unwrap_or(1) as usize;
+        // A worker with another template goes: at once, as one whose grace is over.
+        let template = deployment.spec.template.clone();
+        let is_current = |worker: &mut Worker| worker.template == template;
+        self.workers.lock().unwrap().entry(name.clone()).or_default().retain_mut(is_current);
+        let have = self.workers.lock().unwrap().get(&name).map_or(0, Vec::len);
+        for _ in have..wanted {
+            self.number += 1;
+            let given = self.given.lock().unwrap().clone();
+            let Some(worker) = start(&self.client, deployment, &self.folder, self.number, given).await else {
+                return;
+            };
+            self.workers.lock().unwrap().entry(name.clone()).or_default().push(worker);
+        }
+        let surplus: Vec<Worker> = {
+            let mut workers = self.workers.lock().unwrap();
+            let of = workers.entry(name.clone()).or_default();
+            let keep = wanted.min(of.len());
+            of.split_off(keep)
+        };
+        for worker in surplus {
+            // A worker drains: it is waited for beside the watch.
+            tokio::task::spawn_blocking(move || worker.process.terminate());
+        }
+        report(api, deployment, wanted).await;
     }
 }
 
@@ -189,8 +234,8 @@ async fn start(
     deployment: &Deployment,
     folder: &Path,
     number: usize,
-    filter: &str,
-) -> Worker {
+    given: HashMap<String, String>,
+) -> Option<Worker> {
     let name = format!("{}-{number}", deployment.name_any());
     let spec = deployment.spec.template.spec.as_ref().unwrap();
     let container = spec.containers.iter().find(|container| container.name == "worker").unwrap();
@@ -201,22 +246,22 @@ async fn start(
         let namespace = deployment.namespace().unwrap();
         if let Some(secret) = &source.secret {
             let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
-            for (key, value) in eventually(&api, &secret.name).await.data.unwrap_or_default() {
+            for (key, value) in eventually(&api, &secret.name, deployment).await?.data.unwrap_or_default() {
                 std::fs::write(config.join(key), value.0).unwrap();
             }
         }
         if let Some(map) = &source.config_map {
             let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
-            for (key, value) in eventually(&api, &map.name).await.data.unwrap_or_default() {
+            for (key, value) in eventually(&api, &map.name, deployment).await?.data.unwrap_or_default() {
                 std::fs::write(config.join(key), value).unwrap();
             }
         }
     }
-    let variables = variables(container, &config, &name, filter);
+    let variables = variables(container, &config, &name, given);
     let log = folder.join(format!("{name}.log"));
     let (life, process) = live(&name, &variables, &log);
     let template = deployment.spec.template.clone();
-    Worker { name, process, life, template, variables, log }
+    Some(Worker { name, process, life, template, variables, log })
 }
 
 /// Starts a worker process, with the number of its life.
@@ -228,32 +273,43 @@ fn live(name: &str, variables: &[(String, String)], log: &Path) -> (u32, Process
     (life, Process::start(name, &program("orch-worker"), &variables, log))
 }
 
-async fn eventually<K>(api: &Api<K>, name: &str) -> K
+/// What a pod mounts; `None` when the Deployment has gone meanwhile.
+async fn eventually<K>(api: &Api<K>, name: &str, deployment: &Deployment) -> Option<K>
 where
-    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
-    let there =
-        kube::runtime::wait::await_condition(api.clone(), name, |object: Option<&K>| object.is_some());
-    tokio::time::timeout(Duration::from_secs(20), there)
-        .await
-        .expect("what a pod mounts exists")
-        .unwrap()
-        .unwrap()
+    let deployments: Api<Deployment> =
+        Api::namespaced(api.clone().into_client(), &deployment.namespace().unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = match api.get_opt(name).await {
+            Ok(Some(found)) => return Some(found),
+            Ok(None) if matches!(deployments.get_opt(&deployment.name_any()).await, Ok(None)) => return None,
+            seen => format!("{seen:?}"),
+        };
+        assert!(Instant::now() < deadline, "a pod mounts {name}, which is not there: {seen}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
-fn variables(container: &Container, config: &Path, name: &str, log: &str) -> Vec<(String, String)> {
-    let given =
+fn variables(
+    container: &Container,
+    config: &Path,
+    name: &str,
+    given: HashMap<String, String>,
+) -> Vec<(String, String)> {
+    let of_template =
         container.env.iter().flatten().map(|var| (var.name.clone(), var.value.clone().unwrap_or_default()));
-    let mut variables: Vec<(String, String)> = given.collect();
+    let mut variables: Vec<(String, String)> = of_template.collect();
     let ours = [
         ("ORCH_CONFIG_DIR", config.display().to_string()),
         ("ORCH_LISTEN", "127.0.0.1:0".to_owned()),
-        ("ORCH_LOG", log.to_owned()),
         ("POD_NAME", name.to_owned()),
     ];
-    for (key, value) in ours {
-        variables.retain(|(other, _)| other != key);
-        variables.push((key.to_owned(), value));
+    let ours = ours.map(|(key, value)| (key.to_owned(), value));
+    for (key, value) in ours.into_iter().chain(given) {
+        variables.retain(|(other, _)| *other != key);
+        variables.push((key, value));
     }
     variables
 }

@@ -6,13 +6,20 @@
 
 pub mod api;
 pub mod broker;
+pub mod chance;
+pub mod checker;
 pub mod command;
+pub mod control_plane;
 pub mod executions;
+pub mod gateway;
 pub mod graphs;
 pub mod history;
 pub mod http;
 pub mod kubelet;
 pub mod local;
+pub mod paced;
 pub mod process;
+pub mod proxy;
+pub mod recorder;
 pub mod setup;
 pub mod topics;

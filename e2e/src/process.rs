@@ -67,7 +67,12 @@ impl Process {
 
     /// SIGTERM.
     pub fn ask_to_end(&self) {
-        let sent = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Sends a signal, such as `STOP`.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success(), "{} had ended already: see {}", self.name, self.log.display());
     }
 

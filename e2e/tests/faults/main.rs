@@ -2,7 +2,6 @@
 //! from the topics. Each test has a broker of its own, because it takes it away.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod chance;
 mod gone;
 mod judge;
 mod minute;

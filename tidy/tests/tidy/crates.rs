@@ -94,6 +94,28 @@ fn a_crate_keeps_to_what_its_folder_is_for() {
     check(findings);
 }
 
+/// What shares no code with the engine cannot share its mistakes.
+#[test]
+fn the_history_checker_uses_nothing_of_ours() {
+    let tree = Tree::read();
+    let ours: Vec<String> =
+        all_packages(&tree).iter().map(|package| package.name.replace('-', "_")).collect();
+    let mut findings = Vec::new();
+    let files: Vec<_> =
+        tree.with_end(".rs").filter(|file| file.path.starts_with("e2e/src/checker/")).collect();
+    assert!(files.len() > 3, "e2e/src/checker/ holds {} files", files.len());
+    for file in files {
+        let source = Source::new(file);
+        let names = ours.iter().flat_map(|name| words(&source.code, name));
+        let outside = source.code.match_indices("crate::").map(|(at, _)| at);
+        for at in names.chain(outside) {
+            let remedy = "read the contract anew: it is held against what everybody else reads";
+            findings.push(Finding::new(&file.path, line_of(&file.text, at), "code of ours", remedy));
+        }
+    }
+    check(findings);
+}
+
 #[test]
 fn kubernetes_stands_in_one_folder_of_the_cli() {
     let tree = Tree::read();
