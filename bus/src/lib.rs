@@ -3,6 +3,7 @@
 //! The bus knows topics, partitions, offsets and consumer groups; it knows nothing of graphs or runs.
 
 mod goal;
+mod listener;
 pub mod memory;
 mod obstacle;
 pub mod progress;
@@ -35,7 +36,7 @@ pub struct Message {
     pub key: Bytes,
     /// Value; empty when there is none.
     pub value: Bytes,
-    /// Value of the header `reply_topic`, the only one that anybody of ours reads.
+    /// Value of the header `reply_topic`, the only one that anybody of ours reads. Members get it; readers may not.
     pub reply_topic: Option<Arc<str>>,
 }
 
@@ -239,9 +240,9 @@ pub trait Producer: Send + Sync {
     /// Waits until everything handed over is acknowledged or given up.
     async fn flush(&self) -> Result<(), BusError>;
 
-    /// Tokens ([`Outgoing::token`]) of the records that are acknowledged, in batches. Can be taken once; before that
-    /// none are kept.
-    fn acknowledged(&self) -> Option<mpsc::UnboundedReceiver<Vec<u64>>>;
+    /// Tokens ([`Outgoing::token`]) of the records that are acknowledged, in batches, of those that `matters` says yes
+    /// to: nobody is woken up for the others. Can be taken once; before that none are kept.
+    fn acknowledged(&self, matters: fn(u64) -> bool) -> Option<mpsc::UnboundedReceiver<Vec<u64>>>;
 
     /// The records that were given up. Can be taken once.
     fn undelivered(&self) -> Option<mpsc::UnboundedReceiver<Undelivered>>;

@@ -67,8 +67,8 @@ pub(crate) struct Actor {
     /// Whether anything about a run has changed since the last report.
     pub(crate) has_changed: bool,
     pub(crate) snapshots: SnapshotRule,
-    /// When the records came that are being taken in.
-    pub(crate) records_came: Option<Instant>,
+    /// When the first of the records was taken up about which is being decided.
+    pub(crate) taken_up: Option<Instant>,
     pub(crate) reports: Reports,
 }
 
@@ -122,8 +122,8 @@ impl Actor {
 
     /// What the first records of a batch let be published is on its way while the others are taken in.
     fn take_in_all(&mut self, batch: &[Message]) -> Result<(), Exit> {
-        self.records_came = Some(Instant::now());
         for part in batch.chunks(AT_A_TIME) {
+            self.taken_up = Some(Instant::now());
             for message in part {
                 self.take_in(message);
             }
@@ -131,7 +131,7 @@ impl Actor {
                 return Err(exit);
             }
         }
-        self.records_came = None;
+        self.taken_up = None;
         Ok(())
     }
 

@@ -155,8 +155,8 @@ impl Actor {
         let published = ready.len() as u64;
         self.outbox.publish(ready);
         self.reports.stats.published.fetch_add(published, Ordering::Relaxed);
-        if let Some(came) = self.records_came.filter(|_| published > 0) {
-            self.reports.stats.answer_to_ready.observe(came.elapsed(), published);
+        if let Some(since) = self.taken_up.filter(|_| published > 0) {
+            self.reports.stats.answer_to_ready.observe(since.elapsed(), published);
         }
         self.outbox.write(Some(number), own);
         self.has_changed = true;

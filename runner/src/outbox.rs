@@ -15,6 +15,11 @@ const SEND_AGAIN: Duration = Duration::from_secs(1);
 /// Marks the tokens of our own records.
 const OWN: u64 = 1 << 63;
 
+/// Whether a record is our own. That a ready record is written shows in its answer.
+fn is_own(token: u64) -> bool {
+    token & OWN != 0
+}
+
 /// What the bus says about a record comes back with one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token {
@@ -38,10 +43,10 @@ impl Token {
     }
 
     fn decode(token: u64) -> Self {
-        if token & OWN == 0 {
-            Self::Ready { run: (token >> 32) as u32, object: ObjectIx(token as u32) }
-        } else {
+        if is_own(token) {
             Self::Own(token & !OWN)
+        } else {
+            Self::Ready { run: (token >> 32) as u32, object: ObjectIx(token as u32) }
         }
     }
 }
@@ -85,7 +90,7 @@ impl Outbox {
     pub(crate) async fn open(bus: &dyn Bus) -> Result<Self, BusError> {
         let producer = bus.producer().await?;
         let taken = || BusError::Other("the producer's channels were taken before".to_owned());
-        let acknowledged = producer.acknowledged().ok_or_else(taken)?;
+        let acknowledged = producer.acknowledged(is_own).ok_or_else(taken)?;
         let undelivered = producer.undelivered().ok_or_else(taken)?;
         Ok(Self {
             producer,
@@ -136,7 +141,7 @@ impl Outbox {
 
     /// Forgets those of our own records that are acknowledged, and says which they were.
     pub(crate) fn close(&mut self, tokens: &[u64]) -> Vec<(u64, Own)> {
-        let own = tokens.iter().filter(|token| **token & OWN != 0).map(|token| token & !OWN);
+        let own = tokens.iter().map(|token| token & !OWN);
         own.filter_map(|number| self.open.remove(&number).map(|own| (number, own))).collect()
     }
 

@@ -17,7 +17,8 @@ pub struct Stats {
     pub failed: AtomicU64,
     /// Other records that counted: starts, heartbeats, the operator's.
     pub other: AtomicU64,
-    /// From an answer that came to the ready records that it let be published, handed to the bus.
+    /// From the first of some answers that are taken up together to the ready records that they let be published, handed to
+    /// the bus.
     pub answer_to_ready: Latency,
     refused: [AtomicU64; REASONS.len()],
 }

@@ -76,7 +76,7 @@ impl Actor {
             demand_is_stale: true,
             has_changed: true,
             snapshots: settings.snapshots,
-            records_came: None,
+            taken_up: None,
             reports,
         };
         for (settings, slots) in runs {

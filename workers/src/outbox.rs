@@ -144,9 +144,14 @@ impl Outbox {
         self.put(work, None, AnswerKind::Started, HAND_OVER | id);
     }
 
+    /// Whether anything waits until the record of this token is written.
+    pub(crate) fn is_waited_for(token: u64) -> bool {
+        token != SIGN
+    }
+
     /// The number of the attempt that the record of this token hands over, if it is one.
     pub(crate) fn handed_over(token: u64) -> Option<u64> {
-        (token & HAND_OVER != 0 && token != SIGN).then_some(token & !HAND_OVER)
+        (token & HAND_OVER != 0 && Self::is_waited_for(token)).then_some(token & !HAND_OVER)
     }
 
     /// Waits until everything that was sent is acknowledged or given up.

@@ -62,8 +62,8 @@ impl Worker {
         // Reads while we join.
         let control = ControlFeed::start(bus.clone(), settings.control_topic.clone());
         let producer = Trouble::with("the producer").until_ok(|| bus.producer()).await?;
-        let (Some(acknowledged), Some(undelivered)) = (producer.acknowledged(), producer.undelivered())
-        else {
+        let acknowledged = producer.acknowledged(Outbox::is_waited_for);
+        let (Some(acknowledged), Some(undelivered)) = (acknowledged, producer.undelivered()) else {
             return Err(BusError::Other("somebody else listens to the producer of this worker".to_owned()));
         };
         let (group, topic) = (&settings.group, &settings.ready_topic);

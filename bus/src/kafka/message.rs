@@ -17,11 +17,17 @@ const CHUNK: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Copier {
     chunk: BytesMut,
+    /// Whether headers are looked at: librdkafka takes each of them apart for it.
+    with_headers: bool,
     /// The last one: it hardly ever changes.
     reply_topic: Option<Arc<str>>,
 }
 
 impl Copier {
+    pub(super) fn with_headers() -> Self {
+        Self { with_headers: true, ..Self::default() }
+    }
+
     pub(super) fn copy(&mut self, message: &BorrowedMessage<'_>) -> Message {
         Message {
             partition: message.partition(),
@@ -29,7 +35,7 @@ impl Copier {
             time: message.timestamp().to_millis().unwrap_or(0),
             key: self.bytes(message.key()),
             value: self.bytes(message.payload()),
-            reply_topic: self.reply_topic(message),
+            reply_topic: if self.with_headers { self.reply_topic(message) } else { None },
         }
     }
 
@@ -44,7 +50,9 @@ impl Copier {
 
     fn reply_topic(&mut self, message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
         let headers = message.headers()?;
-        let header = headers.iter().find(|header| header.key == HEADER_REPLY_TOPIC)?;
+        // Ours writes it last.
+        let mut all = (0..headers.count()).rev().map(|n| headers.get(n));
+        let header = all.find(|header| header.key == HEADER_REPLY_TOPIC)?;
         let found = std::str::from_utf8(header.value?).ok()?;
         if self.reply_topic.as_deref() != Some(found) {
             self.reply_topic = Some(found.into());

@@ -25,13 +25,17 @@ use super::context::{Health, log};
 use super::lanes::{Flight, Lanes};
 use super::native;
 use super::sight::Sight;
+use crate::listener::Listener;
 use crate::{BusError, Outgoing, Producer, Undelivered};
 
 /// librdkafka is told so long at most that a flight is complete. Meanwhile no other flight goes: one that is longer on
 /// its way, or cannot go now, does not hold up other partitions.
 const BOARDING: Duration = Duration::from_millis(1);
-/// With nothing to do the threads look this often for errors of the client, and whether they are still needed.
+/// With nothing to do a thread looks this often whether it is still needed.
 const IDLE: Duration = Duration::from_millis(100);
+/// The other one listens for so long at a time, and then looks whether the client is broken or has lost its brokers.
+/// The last millisecond of it rdkafka spends without a pause.
+const LISTEN: Duration = Duration::from_millis(500);
 
 /// So many does a record have at most.
 const HEADERS: usize = 7;
@@ -55,7 +59,7 @@ struct Traffic {
     /// Rings when `open` falls to 0.
     idle: Notify,
     stop: AtomicBool,
-    acknowledged: OnceLock<UnboundedSender<Vec<u64>>>,
+    listener: OnceLock<Listener>,
     undelivered: UnboundedSender<Undelivered>,
 }
 
@@ -66,6 +70,9 @@ struct Landed {
     partition: i32,
     /// How many more are in the air.
     expected: usize,
+    /// How many have come.
+    count: usize,
+    /// Those that somebody wants to know of.
     acknowledged: Vec<u64>,
     failed: Vec<Undelivered>,
 }
@@ -110,8 +117,13 @@ impl ProducerContext for Deliveries {
             landed.partition = partition;
             landed.expected = self.traffic.lanes().in_the_air(topic, partition);
         }
+        landed.count += 1;
         match result {
-            Ok(_) => landed.acknowledged.push(token),
+            Ok(_) => {
+                if self.traffic.listener.get().is_some_and(|listener| listener.hears(token)) {
+                    landed.acknowledged.push(token);
+                }
+            }
             Err((error, _)) => {
                 let error = self.health.explain(error, topic);
                 landed.failed.push(Undelivered { token, topic: topic.into(), error });
@@ -140,7 +152,7 @@ pub(super) fn open(core: Arc<Core>) -> Result<KafkaProducer, BusError> {
         open: AtomicUsize::new(0),
         idle: Notify::new(),
         stop: AtomicBool::new(false),
-        acknowledged: OnceLock::new(),
+        listener: OnceLock::new(),
         undelivered,
     });
     let client = Mutex::new(new_client(&core, &traffic)?);
@@ -191,9 +203,9 @@ impl Producer for KafkaProducer {
         }
     }
 
-    fn acknowledged(&self) -> Option<UnboundedReceiver<Vec<u64>>> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.traffic.acknowledged.set(sender).is_ok().then_some(receiver)
+    fn acknowledged(&self, matters: fn(u64) -> bool) -> Option<UnboundedReceiver<Vec<u64>>> {
+        let (listener, receiver) = Listener::new(matters);
+        self.traffic.listener.set(listener).is_ok().then_some(receiver)
     }
 
     fn undelivered(&self) -> Option<UnboundedReceiver<Undelivered>> {
@@ -219,19 +231,16 @@ impl Traffic {
 
     /// Hands on what became of some records, and makes room in the air.
     fn land(&self, landed: &mut Landed) {
-        let (acknowledged, failed) =
-            (std::mem::take(&mut landed.acknowledged), std::mem::take(&mut landed.failed));
-        let count = acknowledged.len() + failed.len();
+        let count = std::mem::take(&mut landed.count);
         if count == 0 {
             return;
         }
+        let (acknowledged, failed) =
+            (std::mem::take(&mut landed.acknowledged), std::mem::take(&mut landed.failed));
         self.lanes().land(&landed.topic, landed.partition, count);
         self.departures.notify_one();
-        if let Some(listener) = self.acknowledged.get()
-            && !acknowledged.is_empty()
-        {
-            // Nobody listens any more: nobody wants to know.
-            let _ = listener.send(acknowledged);
+        if let Some(listener) = self.listener.get() {
+            listener.tell(acknowledged);
         }
         for failed in failed {
             let _ = self.undelivered.send(failed);
@@ -299,6 +308,7 @@ impl Tower {
             let mut refused = Landed {
                 topic: record.topic.as_ref().to_owned(),
                 partition: record.partition,
+                count: 1,
                 failed: vec![Undelivered { token: record.token, topic: record.topic, error }],
                 ..Landed::default()
             };
@@ -311,7 +321,7 @@ impl Tower {
         while !self.traffic.is_over() {
             let client = self.client().clone();
             client.context().sight.restore(client.client(), self.core.config.servers());
-            client.poll(IDLE);
+            client.poll(LISTEN);
             // Of a flight that came in parts.
             self.traffic.land(&mut client.context().landed());
             if client.context().has_failed.swap(false, Ordering::AcqRel) {

@@ -8,12 +8,13 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::Inner;
 use super::topic::Topic;
+use crate::listener::Listener;
 use crate::{BusError, Message, Outgoing, Producer, Undelivered};
 
 /// Writes to the topics of this process.
 pub(super) struct MemoryProducer {
     bus: Arc<Inner>,
-    acknowledged: OnceLock<UnboundedSender<Vec<u64>>>,
+    listener: OnceLock<Listener>,
     undelivered: UnboundedSender<Undelivered>,
     undelivered_out: Mutex<Option<UnboundedReceiver<Undelivered>>>,
 }
@@ -29,7 +30,7 @@ impl MemoryProducer {
     pub(super) fn new(bus: Arc<Inner>) -> Self {
         let (undelivered, out) = mpsc::unbounded_channel();
         let undelivered_out = Mutex::new(Some(out));
-        Self { bus, acknowledged: OnceLock::new(), undelivered, undelivered_out }
+        Self { bus, listener: OnceLock::new(), undelivered, undelivered_out }
     }
 
     /// The topic, mostly from the few that this batch has met already.
@@ -60,13 +61,16 @@ impl MemoryProducer {
 #[async_trait]
 impl Producer for MemoryProducer {
     fn send(&self, records: Vec<Outgoing>) {
-        let acknowledged = self.acknowledged.get();
+        let listener = self.listener.get();
         let time = (self.bus.clock)();
         let mut batch = Batch { time, topics: Vec::new(), tokens: Vec::new() };
         for record in records {
             match self.write(&mut batch, &record) {
-                Ok(()) if acknowledged.is_some() => batch.tokens.push(record.token),
-                Ok(()) => {}
+                Ok(()) => {
+                    if listener.is_some_and(|listener| listener.hears(record.token)) {
+                        batch.tokens.push(record.token);
+                    }
+                }
                 Err(error) => {
                     let gone = Undelivered { token: record.token, topic: record.topic, error };
                     // Without a receiver nobody wants to know.
@@ -77,10 +81,8 @@ impl Producer for MemoryProducer {
         for topic in &batch.topics {
             topic.changed.notify_waiters();
         }
-        if let Some(acknowledged) = acknowledged
-            && !batch.tokens.is_empty()
-        {
-            let _ = acknowledged.send(batch.tokens);
+        if let Some(listener) = listener {
+            listener.tell(batch.tokens);
         }
     }
 
@@ -88,9 +90,9 @@ impl Producer for MemoryProducer {
         Ok(())
     }
 
-    fn acknowledged(&self) -> Option<UnboundedReceiver<Vec<u64>>> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.acknowledged.set(sender).is_ok().then_some(receiver)
+    fn acknowledged(&self, matters: fn(u64) -> bool) -> Option<UnboundedReceiver<Vec<u64>>> {
+        let (listener, receiver) = Listener::new(matters);
+        self.listener.set(listener).is_ok().then_some(receiver)
     }
 
     fn undelivered(&self) -> Option<UnboundedReceiver<Undelivered>> {

@@ -63,6 +63,7 @@ pub(crate) async fn shares_partitions_and_gives_each_record_once(bus: &dyn Bus, 
     .await;
     assert!(by_a.is_disjoint(&by_b), "{by_a:?} {by_b:?}");
     tokens(&seen);
+    assert!(seen.iter().all(|record| record.reply_topic.as_deref() == Some("answers")));
     for partition in 0..4 {
         let of = seen.iter().filter(|record| record.partition == partition);
         let order: Vec<i64> = of.map(|record| record.offset).collect();

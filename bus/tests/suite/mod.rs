@@ -140,7 +140,7 @@ macro_rules! every_promise {
             topics: creates_lists_and_deletes, compares_what_exists, does_not_create_when_told,
                     unknown_topics_are_named;
             log: keeps_the_order_of_a_partition, reads_from_an_offset, wakes_a_waiting_reader,
-                 acknowledges_every_token, gives_back_what_cannot_be_written, flushes_large_sends,
+                 acknowledges_every_token_that_matters, gives_back_what_cannot_be_written, flushes_large_sends,
                  ends_a_reader_of_a_deleted_topic, tells_once_that_it_gave_what_was_asked_for,
                  does_not_wait_for_what_the_log_has_lost, truncates_the_beginning_of_a_partition;
             group: shares_partitions_and_gives_each_record_once, gives_unfinished_records_again_and_no_others,

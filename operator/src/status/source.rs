@@ -46,8 +46,14 @@ impl Source {
         Self { set, changed, ended, workers, outage, is_over: false, look_again: None }
     }
 
-    /// Waits for a change.
-    pub(super) async fn change(&mut self, run: &RunUid) -> Change {
+    /// What has moved on so far is known.
+    pub(super) fn records_are_known(&mut self) {
+        self.changed.mark_unchanged();
+    }
+
+    /// Waits for a change; of records only where `records` says so. They come by the ten thousand a second, and who
+    /// knows of one needs to hear of no other before having looked.
+    pub(super) async fn change(&mut self, run: &RunUid, records: bool) -> Change {
         let Self { set, changed, ended, workers, outage, is_over, look_again } = self;
         let at = look_again.unwrap_or_else(|| Instant::now() + LONG);
         loop {
@@ -61,7 +67,7 @@ impl Source {
                     Err(broadcast::error::RecvError::Lagged(_)) => return Change::End,
                     Err(broadcast::error::RecvError::Closed) => (false, Change::Trouble),
                 },
-                result = changed.changed(), if !*is_over => match result {
+                result = changed.changed(), if records && !*is_over => match result {
                     Ok(()) => (true, Change::Records),
                     Err(_) => (false, Change::Trouble),
                 },

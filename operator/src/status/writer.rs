@@ -145,7 +145,7 @@ impl Writer {
                     Some(order) => self.obey(order),
                     None => return,
                 },
-                change = change(&mut self.source, &self.uid) => self.see(change),
+                change = change(&mut self.source, &self.uid, self.need.is_none()) => self.see(change),
                 () = tokio::time::sleep_until(due), if self.need.is_some() && place.is_none() => {
                     let urgency = self.need.map_or(Urgency::Progress, Need::urgency);
                     place = Some(self.context.turns.ask(urgency, self.rest + self.bytes));
@@ -219,8 +219,11 @@ impl Writer {
 
     async fn write(&mut self, turn: Turn) -> Outcome {
         let began = Instant::now();
-        let snapshot = match &self.source {
-            Some(source) => source.set.snapshot(&self.uid).await,
+        let snapshot = match &mut self.source {
+            Some(source) => {
+                source.records_are_known();
+                source.set.snapshot(&self.uid).await
+            }
             None => None,
         };
         let seen = self.source.as_mut().map(|source| {
@@ -370,9 +373,9 @@ impl Writer {
 }
 
 /// A change of what the run is with; none while it is with nobody.
-async fn change(source: &mut Option<Source>, run: &RunUid) -> Change {
+async fn change(source: &mut Option<Source>, run: &RunUid, records: bool) -> Change {
     match source {
-        Some(source) => source.change(run).await,
+        Some(source) => source.change(run, records).await,
         None => std::future::pending().await,
     }
 }

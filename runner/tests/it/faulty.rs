@@ -104,7 +104,7 @@ impl Tap for Faults {
     }
 
     fn producer(self: &Arc<Self>, inner: Box<dyn Producer>) -> Box<dyn Producer> {
-        let acknowledged = Mutex::new(inner.acknowledged().unwrap());
+        let acknowledged = Mutex::new(inner.acknowledged(|_| true).unwrap());
         let (undelivered, undelivered_out) = mpsc::unbounded_channel();
         let undelivered_out = Mutex::new(Some(undelivered_out));
         Box::new(FaultyProducer { inner, acknowledged, undelivered, undelivered_out, faults: self.clone() })
@@ -181,7 +181,7 @@ impl Producer for FaultyProducer {
         self.inner.flush().await
     }
 
-    fn acknowledged(&self) -> Option<mpsc::UnboundedReceiver<Vec<u64>>> {
+    fn acknowledged(&self, matters: fn(u64) -> bool) -> Option<mpsc::UnboundedReceiver<Vec<u64>>> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut inner =
             std::mem::replace(&mut *self.acknowledged.lock().unwrap(), mpsc::unbounded_channel().1);
@@ -189,7 +189,7 @@ impl Producer for FaultyProducer {
         tokio::spawn(async move {
             while let Some(tokens) = inner.recv().await {
                 let _ = kept.wait_for(|kept| !kept).await;
-                let _ = sender.send(tokens);
+                let _ = sender.send(tokens.into_iter().filter(|token| matters(*token)).collect());
             }
         });
         Some(receiver)

@@ -161,9 +161,9 @@ impl Producer for SimulatedProducer {
         Ok(())
     }
 
-    fn acknowledged(&self) -> Option<mpsc::UnboundedReceiver<Vec<u64>>> {
+    fn acknowledged(&self, matters: fn(u64) -> bool) -> Option<mpsc::UnboundedReceiver<Vec<u64>>> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        lock(&self.0.world).processes[self.0.process].acknowledged = Some(sender);
+        lock(&self.0.world).processes[self.0.process].listener = Some((matters, sender));
         Some(receiver)
     }
 

@@ -53,6 +53,9 @@ pub struct World {
     pub is_finished: bool,
 }
 
+/// Which tokens somebody wants to hear of, and who.
+pub type Listener = (fn(u64) -> bool, UnboundedSender<Vec<u64>>);
+
 /// Whoever writes and reads: an operator from its start to its end, or a worker.
 pub struct Process {
     pub owner: Owner,
@@ -65,7 +68,7 @@ pub struct Process {
     /// Written or not, and not acknowledged; by number.
     open: BTreeMap<u64, Flight>,
     next_flight: u64,
-    pub acknowledged: Option<UnboundedSender<Vec<u64>>>,
+    pub listener: Option<Listener>,
     pub undelivered: Option<UnboundedSender<Undelivered>>,
     main_reader: Option<usize>,
     /// The highest term that it heard of from the API.
@@ -327,7 +330,7 @@ impl World {
             lanes: BTreeMap::new(),
             open: BTreeMap::new(),
             next_flight: 0,
-            acknowledged: None,
+            listener: None,
             undelivered: None,
             main_reader: None,
             known_epoch: 0,
@@ -513,8 +516,10 @@ impl World {
         }
         match self.processes[process].owner {
             Owner::Operator(_) => {
-                if let Some(acknowledged) = &self.processes[process].acknowledged {
-                    let _ = acknowledged.send(tokens);
+                let Some((matters, listener)) = &self.processes[process].listener else { return };
+                let tokens: Vec<u64> = tokens.into_iter().filter(|token| matters(*token)).collect();
+                if !tokens.is_empty() {
+                    let _ = listener.send(tokens);
                 }
             }
             Owner::Worker(worker) => self.answers_acknowledged(worker, process, &tokens),

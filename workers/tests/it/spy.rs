@@ -130,8 +130,8 @@ impl Producer for SpyProducer {
         self.inner.flush().await
     }
 
-    fn acknowledged(&self) -> Option<mpsc::UnboundedReceiver<Vec<u64>>> {
-        let mut inner = self.inner.acknowledged()?;
+    fn acknowledged(&self, matters: fn(u64) -> bool) -> Option<mpsc::UnboundedReceiver<Vec<u64>>> {
+        let mut inner = self.inner.acknowledged(matters)?;
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut hold = self.hold.clone();
         tokio::spawn(async move {

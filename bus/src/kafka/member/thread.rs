@@ -146,7 +146,7 @@ impl Thread {
             consumer,
             group: group.to_owned(),
             topic,
-            copier: Copier::default(),
+            copier: Copier::with_headers(),
             rebalances: VecDeque::new(),
             checked: Instant::now(),
         })
