@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use orch_bus::{Bus, BusError, Message, Reader};
 use orch_core::engine::{Detail, Orders, project};
 use orch_core::id::{Epoch, Millis, RunUid};
@@ -89,9 +90,9 @@ impl Actor {
                 return self.leave(exit).await;
             }
             let wake_at = self.sleep_until();
-            // Always in this order, so that a test that is run again sees the same. It starves nobody: commands and
-            // runs that were read back are few, and a reader that always has more leaves only that waiting which
-            // each turn looks at by itself, acknowledgements and the time.
+            // Always in this order, so that a test that is run again sees the same. It starves nobody: behind commands
+            // records are looked for too, runs that were read back are few, and a reader that always has more leaves
+            // only that waiting which each turn looks at by itself, acknowledgements and the time.
             let wake = tokio::select! {
                 biased;
                 command = commands.recv() => Wake::Command(command),
@@ -100,9 +101,35 @@ impl Actor {
                 delivery = self.outbox.news() => Wake::Delivery(delivery),
                 () = tokio::time::sleep_until(wake_at) => Wake::Clock,
             };
-            if let Err(exit) = self.see(wake) {
+            let seen = match wake {
+                Wake::Command(Some(command)) => self.obey_all(command, &mut commands),
+                wake => self.see(wake),
+            };
+            if let Err(exit) = seen {
                 return self.leave(exit).await;
             }
+        }
+    }
+
+    /// Obeys what is waiting, and takes in what has happened meanwhile. Whoever follows a run asks at each change: with a
+    /// thousand runs a turn for each question, over all runs, would leave no time for anything else.
+    fn obey_all(
+        &mut self,
+        first: Command,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+    ) -> Result<(), Exit> {
+        self.obey(first)?;
+        for _ in 0..commands.len() {
+            if let Ok(command) = commands.try_recv() {
+                self.obey(command)?;
+            }
+        }
+        if let Some(recovered) = self.arrivals.finished().now_or_never() {
+            self.see(Wake::Recovered(recovered))?;
+        }
+        match self.reader.next().now_or_never() {
+            Some(batch) => self.see(Wake::Records(batch)),
+            None => Ok(()),
         }
     }
 

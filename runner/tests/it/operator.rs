@@ -96,7 +96,7 @@ impl Operator {
         let uid = RunUid::new(uid);
         let wait = async {
             while self.refused(why) < count {
-                // Each answer is one turn of the actor.
+                // Behind each answer the actor looks for records.
                 self.handle().snapshot(&uid, Detail { objects: 0, failures: 0 }).await;
                 tokio::task::yield_now().await;
             }

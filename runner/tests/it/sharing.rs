@@ -1,9 +1,11 @@
 //! Several runs on one Pipeline, windows, limits and the demand.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use orch_core::engine::{ObjectPhase, Orders};
+use orch_core::engine::{Detail, ObjectPhase, Orders};
 use orch_core::id::{RunUid, StageName};
+use tokio::task::JoinSet;
 
 use super::operator::{Operator, outcome};
 use super::plans;
@@ -54,6 +56,30 @@ async fn a_run_that_leaves_gives_its_places_back() {
     operator.until_count("r2", ObjectPhase::Ready, 3).await;
     operator.handle().remove(&RunUid::new("r1")).await;
     operator.until_count("r2", ObjectPhase::Queued, 2).await;
+}
+
+/// Each question took a turn over all runs, and came before the records: with a thousand live runs, each followed by
+/// somebody, nothing was read any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_all_the_time_keeps_no_record_waiting() {
+    const RUNS: usize = 300;
+    let plan = plans::graph("a -> b");
+    let world = World::new(&plan).await;
+    let uids: Vec<String> = (0..RUNS).map(|n| format!("r{n}")).collect();
+    let runs = uids.iter().map(|uid| run(uid, &plan)).collect();
+    let operator = Arc::new(Operator::start(&world, runs).await);
+    let mut askers = JoinSet::new();
+    for uid in &uids {
+        let (operator, uid) = (operator.clone(), RunUid::new(uid));
+        askers.spawn(
+            async move { while operator.handle().snapshot(&uid, Detail::default()).await.is_some() {} },
+        );
+    }
+    Worker::join(&world, "work").await.load_everything();
+    for uid in &uids {
+        operator.until_over(uid).await;
+    }
+    askers.shutdown().await;
 }
 
 #[tokio::test]
