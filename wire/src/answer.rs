@@ -15,7 +15,7 @@ use crate::headers::Headers;
 use crate::json::JsonBuffer;
 use crate::run_record::OPERATOR_WORKER;
 use crate::snapshot::{self, Snapshot};
-use crate::{MAX_NESTING, MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES};
+use crate::{MAX_ERROR_BYTES, MAX_NESTING, MAX_OUTPUTS_BYTES, MAX_RECORD_BYTES, MAX_WORD_BYTES};
 
 /// What a worker says about one attempt.
 #[derive(Debug, Clone)]
@@ -254,7 +254,7 @@ fn decode_answer<'a>(key: &'a [u8], flat: Flat<'a>) -> Result<EventsRecord<'a>, 
         }
         _ => AnswerMeta::default(),
     };
-    let worker = flat.worker.or(meta.worker).map_or(Cow::Borrowed(""), |text| text.0);
+    let worker = flat.worker.or(meta.worker).map_or(Cow::Borrowed(""), |text| head(text.0, MAX_WORD_BYTES));
     if failed && worker == OPERATOR_WORKER && flat.epoch.is_some() {
         let epoch = epoch(flat.epoch)?;
         let reason = flat.reason.as_ref().and_then(|text| OperatorReason::parse(&text.0));
@@ -268,11 +268,11 @@ fn decode_answer<'a>(key: &'a [u8], flat: Flat<'a>) -> Result<EventsRecord<'a>, 
         }
         "ObjectLoaded" => AnswerKind::Loaded { outputs: outputs(flat.outputs)? },
         _ => AnswerKind::Failed {
-            reason: flat.reason.map_or(Cow::Borrowed("WorkerError"), |text| text.0),
+            reason: flat.reason.map_or(Cow::Borrowed("WorkerError"), |text| head(text.0, MAX_WORD_BYTES)),
             error: flat
                 .error
                 .or(meta.error)
-                .map(|text| text.0)
+                .map(|text| head(text.0, MAX_ERROR_BYTES))
                 .filter(|text| !text.trim().is_empty())
                 .unwrap_or(Cow::Borrowed("the worker gave no reason")),
             retryable: flat.retryable.unwrap_or(true),
@@ -303,6 +303,18 @@ fn outputs(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, Malformed> {
 }
 
 /// The last [`MAX_OUTPUTS_BYTES`] of a log, cut at a character.
+/// The beginning of a text.
+fn head(text: Cow<'_, str>, max_bytes: usize) -> Cow<'_, str> {
+    let end = text.floor_char_boundary(max_bytes);
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+    }
+}
+
 fn tail(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.len() <= MAX_OUTPUTS_BYTES {
         return text;

@@ -27,6 +27,10 @@ pub use topic::{TopicNames, TopicPrefix};
 pub const MAX_RECORD_BYTES: usize = 512 * 1024;
 /// Largest `outputs` of an answer; `log_tail` has the same limit.
 pub const MAX_OUTPUTS_BYTES: usize = 4 * 1024;
+/// Longest `error` of a failure: what is beyond is cut.
+pub const MAX_ERROR_BYTES: usize = 4 * 1024;
+/// Longest `worker` and `reason`: what is beyond is cut. A run keeps the names of all its workers.
+pub const MAX_WORD_BYTES: usize = 253;
 /// Deepest nesting of any field of an answer, as of `meta` and `params`: dependants get `outputs` some levels further in.
 pub const MAX_NESTING: usize = orch_core::plan::MAX_DEPTH;
 

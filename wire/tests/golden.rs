@@ -327,6 +327,22 @@ fn control_records_are_read_and_written() {
     }
 }
 
+/// Texts of an outsider went into the memory of the operator as they came, up to the size of a record.
+#[test]
+fn texts_of_an_answer_are_cut() {
+    let long = "é".repeat(40_000);
+    let answer = format!(
+        r#"{{"event_type":"ObjectFailed","run_uid":"u","attempt":1,"worker":"{long}","reason":"{long}","error":"{long}"}}"#
+    );
+    let Ok(EventsRecord::Answer(Answer { worker, kind: AnswerKind::Failed { reason, error, .. }, .. })) =
+        decode_event(b"1", answer.as_bytes())
+    else {
+        panic!("no answer")
+    };
+    assert_eq!([worker.len(), reason.len(), error.len()], [252, 252, 4_096]);
+    assert!(long.starts_with(&*worker) && long.starts_with(&*error));
+}
+
 #[test]
 fn o16_what_is_no_record_is_refused_and_never_panics() {
     let deep = "[".repeat(5_000);

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use orch_core::plan::is_deeper_than;
-use orch_wire::{MAX_NESTING, MAX_OUTPUTS_BYTES};
+use orch_wire::{MAX_ERROR_BYTES, MAX_NESTING, MAX_OUTPUTS_BYTES};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::Work;
 
 /// Longest error text and message in bytes; the rest is cut off.
-const MAX_TEXT_BYTES: usize = 4 * 1024;
+const MAX_TEXT_BYTES: usize = MAX_ERROR_BYTES;
 
 /// Does the work of objects. One value serves all objects of a stage, several at the same time.
 ///

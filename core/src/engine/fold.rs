@@ -277,6 +277,7 @@ impl RunState {
         let attempt = self.cell(ix).attempt;
         let retry = self.plan().object(ix).retry;
         let (retryable, retry_after_ms) = (failure.retryable, failure.retry_after_ms);
+        let failure = self.failure_texts.keep(failure);
         self.failed_attempts.entry(ix).or_default().push(FailedAttempt {
             attempt,
             worker: worker.into(),

@@ -10,6 +10,7 @@ mod backoff;
 mod decide;
 mod dispatch;
 mod event;
+mod failures;
 mod fold;
 mod invariants;
 mod outputs;

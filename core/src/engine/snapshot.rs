@@ -171,7 +171,9 @@ impl RunState {
         }
         for row in form.failures {
             let ix = self.known(row.object)?;
-            self.failed_attempts.entry(ix).or_default().push(failed_attempt(row));
+            let failed = failed_attempt(row);
+            self.failure_texts.count(&failed.failure);
+            self.failed_attempts.entry(ix).or_default().push(failed);
         }
         for (object, offset, bytes, text) in form.outputs {
             let ix = self.known(object)?;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::engine::failures::FailureTexts;
 use crate::engine::outputs::{Handed, INLINE_BYTES, Outputs};
 use crate::engine::{Failure, RunEnd};
 use crate::id::{Attempt, Epoch, Millis, ObjectIx, RunUid};
@@ -116,6 +117,7 @@ pub struct RunState {
     pub(super) stopping: bool,
     pub(super) outputs: Outputs,
     pub(super) failed_attempts: HashMap<ObjectIx, Vec<FailedAttempt>>,
+    pub(super) failure_texts: FailureTexts,
     pub(super) worker_names: Vec<Box<str>>,
     pub(super) worker_index: HashMap<Box<str>, u32>,
 }
@@ -131,7 +133,7 @@ impl PartialEq for RunState {
             && (self.ended, self.plan_changed, self.stopping)
                 == (other.ended, other.plan_changed, other.stopping)
             && self.outputs == other.outputs
-            && self.failed_attempts == other.failed_attempts
+            && (&self.failed_attempts, self.failure_texts) == (&other.failed_attempts, other.failure_texts)
             && self.worker_names == other.worker_names
     }
 }
@@ -176,6 +178,7 @@ impl RunState {
             stopping: false,
             outputs: Outputs::default(),
             failed_attempts: HashMap::new(),
+            failure_texts: FailureTexts::default(),
             worker_names: Vec::new(),
             worker_index: HashMap::new(),
         }
