@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use crate::api::variable;
 use crate::http::post;
 
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A program of it.
 #[derive(Debug, Clone, Copy)]
 pub enum Daemon {
@@ -55,11 +57,16 @@ impl ControlPlane {
         }
     }
 
-    /// Starts what does not run, and waits until the API server answers.
+    /// Starts what does not run, and waits until the API server answers. The port of a process that was killed may
+    /// answer for a moment longer.
     pub fn start(&self) {
-        let started =
-            Command::new("sh").args(["-c", &self.start]).stdin(Stdio::null()).stdout(Stdio::null()).status();
-        assert!(started.unwrap().success(), "it was not started: see {}", self.folder.display());
+        let deadline = Instant::now() + PATIENCE;
+        let mut command = Command::new("sh");
+        command.args(["-c", &self.start]).stdin(Stdio::null()).stdout(Stdio::null());
+        while !command.status().unwrap().success() {
+            assert!(Instant::now() < deadline, "it was not started: see {}", self.folder.display());
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Has etcd give back the space of what was deleted, and takes its alarm away.
