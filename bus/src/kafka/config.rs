@@ -70,7 +70,7 @@ const CONSUMER: [(&str, &str); 9] = [
     ("queued.max.messages.kbytes", "16384"),
 ];
 
-const MEMBER: [(&str, &str); 6] = [
+const MEMBER: [(&str, &str); 7] = [
     ("group.protocol", "classic"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("session.timeout.ms", "6000"),
@@ -78,6 +78,8 @@ const MEMBER: [(&str, &str); 6] = [
     ("heartbeat.interval.ms", "500"),
     ("max.poll.interval.ms", "300000"),
     ("queued.min.messages", "10000"),
+    // Whose topic was deleted and is there again learns it by this alone: 5 minutes by default.
+    ("topic.metadata.refresh.interval.ms", "5000"),
 ];
 
 /// Other names of the above, and settings that would break what the bus promises.

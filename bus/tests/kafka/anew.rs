@@ -49,6 +49,25 @@ async fn a_member_reads_a_topic_that_was_made_anew_from_its_beginning() {
     bus.delete_topics(&[topic]).await.unwrap();
 }
 
+/// It was looked for once in five minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_topic_was_away_learns_that_it_is_back() {
+    let bus = KafkaBus::new(KafkaConfig::plain(&crate::servers()).with_place("pod-a")).unwrap();
+    let topic = topic(&bus, &crate::prefix("back"), "work", 1).await;
+    let producer = bus.producer().await.unwrap();
+    let mut member = bus.join(&topic, &topic).await.unwrap();
+    write(&*producer, &topic, 0, 0..10).await;
+    assert_eq!(next(&mut *member, 10).await.len(), 10);
+    bus.delete_topics(std::slice::from_ref(&topic)).await.unwrap();
+    soon("the member says so", async { while member.next(1).await.is_ok() {} }).await;
+    until("the topic is there again", || async { bus.ensure_topics(&[spec(&topic, 1)], true).await.ok() })
+        .await;
+    write(&*producer, &topic, 0, 10..13).await;
+    assert_eq!(next(&mut *member, 3).await, BTreeSet::from([10, 11, 12]));
+    soon("leaving", member.leave()).await.unwrap();
+    bus.delete_topics(&[topic]).await.unwrap();
+}
+
 /// What a worker commits late stands behind the end of the new topic.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_position_behind_the_end_of_a_topic_is_none() {
