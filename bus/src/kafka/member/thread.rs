@@ -226,14 +226,18 @@ impl Thread {
         if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
             return Err(self.core.health.explain(error, &self.topic));
         }
-        let denied = matches!(
-            code,
-            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed
-        );
         // A broker that is just starting may not know the topic yet.
         let gone = is_unknown_topic(code)
             && matches!(self.core.partitions(&self.topic), Err(BusError::UnknownTopic(_)));
-        if denied || gone {
+        if gone {
+            // One that is made again has leaders whose terms begin anew: this client would take what it is told of
+            // them for old, and never read again. Whoever joins anew has another client.
+            return Err(self.core.health.explain(error, &self.topic));
+        }
+        if matches!(
+            code,
+            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed
+        ) {
             self.shared.state().error = Some(self.core.health.explain(error, &self.topic));
             self.shared.changed.notify_one();
         }
