@@ -108,8 +108,8 @@ pub(crate) fn ready(
         stage: stage.name.as_str(),
         attempt: publish.attempt,
         epoch: address.epoch,
-        run_timeout_ms: object.timeouts.run_ms,
-        heartbeat_ms: object.timeouts.heartbeat_ms,
+        run_timeout_ms: object.policies.timeouts.run_ms,
+        heartbeat_ms: object.policies.timeouts.heartbeat_ms,
         params_json: object.params.as_deref(),
         processor_json: object.processor.as_deref().or(of_stage),
     };

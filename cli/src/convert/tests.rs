@@ -88,7 +88,7 @@ fn lists_with_overrides_and_edge_lists_mean_the_same() {
         let params =
             |text: Option<&str>| text.map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
         let objects = plan(spec).unwrap().objects;
-        objects.iter().map(|o| (o.retry, o.timeouts, params(o.params.as_deref()))).collect()
+        objects.iter().map(|o| (o.policies.retry, o.policies.timeouts, params(o.params.as_deref()))).collect()
     };
     assert_eq!(policies(after), policies(before));
 

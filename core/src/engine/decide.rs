@@ -139,11 +139,11 @@ fn overdue(state: &RunState, dispatch: &Dispatch, ix: ObjectIx) -> Option<(Milli
     match cell.phase {
         Phase::Ready => {
             let published = dispatch.publication(ix)?;
-            let timeout = state.plan().object(ix).timeouts.queue_ms?;
+            let timeout = state.plan().object(ix).policies.timeouts.queue_ms?;
             Some((published.time + timeout, OperatorReason::QueueTimeout))
         }
         Phase::Running => {
-            let timeouts = &state.plan().object(ix).timeouts;
+            let timeouts = &state.plan().object(ix).policies.timeouts;
             let lost = (cell.last_sign + timeouts.heartbeat_ms, OperatorReason::HeartbeatLost);
             let too_long = timeouts
                 .run_ms

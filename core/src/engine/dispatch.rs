@@ -179,7 +179,7 @@ impl Dispatch {
 }
 
 fn shortest_timeout(state: &RunState) -> Millis {
-    let timeouts = state.plan().objects.iter().map(|object| object.timeouts);
+    let timeouts = state.plan().objects.iter().map(|object| object.policies.timeouts);
     let shortest = |t: crate::spec::Timeouts| {
         t.heartbeat_ms.min(t.queue_ms.unwrap_or(Millis::MAX)).min(t.run_ms.unwrap_or(Millis::MAX))
     };

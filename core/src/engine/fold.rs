@@ -235,7 +235,7 @@ impl RunState {
 
     /// What people are told of an attempt that the operator gave up.
     pub fn expiry_text(&self, ix: ObjectIx, reason: OperatorReason) -> String {
-        let timeouts = &self.plan().object(ix).timeouts;
+        let timeouts = &self.plan().object(ix).policies.timeouts;
         let after = |ms: Option<Millis>| ms.map_or_else(String::new, crate::duration::display);
         let worker = self.worker_name(ix).filter(|name| !name.is_empty()).unwrap_or("the worker");
         match reason {
@@ -275,7 +275,7 @@ impl RunState {
         changes: &mut Changes,
     ) {
         let attempt = self.cell(ix).attempt;
-        let retry = self.plan().object(ix).retry;
+        let retry = self.plan().object(ix).policies.retry;
         let (retryable, retry_after_ms) = (failure.retryable, failure.retry_after_ms);
         let failure = self.failure_texts.keep(failure);
         self.failed_attempts.entry(ix).or_default().push(FailedAttempt {

@@ -125,7 +125,7 @@ fn attempts_are_consistent(state: &RunState, ix: ObjectIx, cell: &Cell) -> Resul
     let numbered = failed.iter().zip(1..).all(|(failed, number)| failed.attempt == number);
     holds(numbered, "its failed attempts are not 1, 2, 3 ...")?;
     let failed = failed.len() as u32;
-    let most = state.plan().object(ix).retry.max_attempts.max(1) + state.free_attempts(ix);
+    let most = state.plan().object(ix).policies.retry.max_attempts.max(1) + state.free_attempts(ix);
     holds(cell.attempt <= most, "it had too many attempts")?;
     match cell.phase {
         Phase::Failed => {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use super::{Object, RunPlan};
+use super::{Object, Policies, RunPlan};
 use crate::graph::Graph;
 use crate::id::ObjectIx;
 use crate::spec::{FailurePolicy, RetryPolicy, StageSpec, Timeouts, UndefinedPolicy};
@@ -54,12 +54,13 @@ impl Sink {
     fn object(&mut self, object: &Object, stage: &StageSpec, needed: bool) {
         self.text(object.id.as_str());
         self.bytes(&object.stage.0.to_le_bytes());
-        let own_policies = object.retry != stage.retry || object.timeouts != stage.timeouts;
+        let policies = *object.policies;
+        let own_policies = policies != Policies { retry: stage.retry, timeouts: stage.timeouts };
         let flags =
             [needed, object.assumed, own_policies, object.params.is_some(), object.processor.is_some()];
         self.byte(flags.iter().fold(0, |byte, flag| byte << 1 | u8::from(*flag)));
         if own_policies {
-            self.policies(object.retry, object.timeouts);
+            self.policies(policies.retry, policies.timeouts);
         }
         self.text(&object.meta);
         for text in [&object.params, &object.processor].into_iter().flatten() {

@@ -13,6 +13,7 @@ mod targets;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::finding::{Finding, FindingKind};
 use crate::graph::{self, Graph};
@@ -86,12 +87,19 @@ pub struct Object {
     pub params: Option<Box<str>>,
     /// Processor that overrides the stage's, as JSON text.
     pub processor: Option<Box<str>>,
+    /// What happens to its attempts: those of its stage, which all share that override nothing, or its own.
+    pub policies: Arc<Policies>,
+    /// Nobody defined it and the policy is `AssumeLoaded`: it is loaded from the start.
+    pub assumed: bool,
+}
+
+/// What happens to the attempts of an object.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policies {
     /// What happens after a failed attempt.
     pub retry: RetryPolicy,
     /// How long an attempt may take.
     pub timeouts: Timeouts,
-    /// Nobody defined it and the policy is `AssumeLoaded`: it is loaded from the start.
-    pub assumed: bool,
 }
 
 impl RunPlan {
@@ -217,11 +225,13 @@ fn objects(
     undefined: UndefinedPolicy,
 ) -> Vec<Object> {
     let mut objects = Vec::with_capacity(ids.len());
+    let policies = |stage: &StageSpec| Policies { retry: stage.retry, timeouts: stage.timeouts };
+    let shared: Vec<Arc<Policies>> = stages.iter().map(|stage| Arc::new(policies(stage))).collect();
     let mut specs = specs.into_iter();
     for (id, stage) in ids.into_iter().zip(routes) {
-        let own = &stages[stage.usize()];
+        let shared = &shared[stage.usize()];
         objects.push(match specs.next() {
-            Some(spec) => defined(id, *stage, own, spec),
+            Some(spec) => defined(id, *stage, shared, spec),
             None => Object {
                 id,
                 stage: *stage,
@@ -229,8 +239,7 @@ fn objects(
                 meta: "null".into(),
                 params: None,
                 processor: None,
-                retry: own.retry,
-                timeouts: own.timeouts,
+                policies: shared.clone(),
                 assumed: undefined == UndefinedPolicy::AssumeLoaded,
             },
         });
@@ -238,12 +247,18 @@ fn objects(
     objects
 }
 
-fn defined(id: ObjectId, stage: StageIx, own: &StageSpec, spec: ObjectSpec) -> Object {
+fn defined(id: ObjectId, stage: StageIx, shared: &Arc<Policies>, spec: ObjectSpec) -> Object {
+    let policies = match (&spec.retry, &spec.timeouts) {
+        (None, None) => shared.clone(),
+        (retry, timeouts) => Arc::new(Policies {
+            retry: retry.as_ref().map_or(shared.retry, |own| own.over(shared.retry)),
+            timeouts: timeouts.as_ref().map_or(shared.timeouts, |own| own.over(shared.timeouts)),
+        }),
+    };
     Object {
         id,
         stage,
-        retry: retry_of(&spec, own),
-        timeouts: timeouts_of(&spec, own),
+        policies,
         name: spec.name.map(String::into_boxed_str),
         meta: spec.meta.unwrap_or(spec.entry).into_boxed_str(),
         params: spec.params.map(String::into_boxed_str),

@@ -152,11 +152,11 @@ fn overrides_replace_single_fields_of_the_stage_s_policies() {
         spec.objects[0].timeouts = Some(Box::new(timeouts));
     });
     let stage = RetryPolicy { max_delay_ms: 7, ..RetryPolicy::default() };
-    assert_eq!(plan.objects[0].retry, RetryPolicy { max_attempts: 9, ..stage });
-    assert_eq!(plan.objects[1].retry, stage);
+    assert_eq!(plan.objects[0].policies.retry, RetryPolicy { max_attempts: 9, ..stage });
+    assert_eq!(plan.objects[1].policies.retry, stage);
     let timeouts = Timeouts { run_ms: Some(60_000), ..Timeouts::default() };
-    assert_eq!(plan.objects[0].timeouts, Timeouts { queue_ms: Some(5), ..timeouts });
-    assert_eq!(plan.objects[1].timeouts, timeouts);
+    assert_eq!(plan.objects[0].policies.timeouts, Timeouts { queue_ms: Some(5), ..timeouts });
+    assert_eq!(plan.objects[1].policies.timeouts, timeouts);
 }
 
 #[test]
