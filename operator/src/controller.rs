@@ -1,6 +1,7 @@
 //! Watches both kinds and reconciles them, as long as this replica leads.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use kube::runtime::controller::{Action, Config, Controller};
@@ -19,8 +20,9 @@ use crate::guarded::Guarded;
 use crate::scope::Scope;
 use crate::truncation;
 
-/// Reconciles at the same time, of one kind in one scope.
-const CONCURRENCY: u16 = 32;
+/// Reconciles at the same time, of one kind in one scope. Some of them wait for their turn to be read. Many more than the
+/// API server can work on would only wait there, and some of them too long.
+const CONCURRENCY: u16 = 48;
 
 /// Watches until `stop`.
 pub(crate) async fn watch(context: Arc<Context>, stop: CancellationToken) {
@@ -38,7 +40,11 @@ async fn runs(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
     let store = controller.store();
     tokio::spawn(truncation::watch(context.clone(), scope.clone(), store.clone(), stop.clone()));
     // A run that waits for its Pipeline goes on as soon as that is there.
+    let known = Known::default();
     let users = move |pipeline: Guarded<Pipeline>| {
+        if !known.is_news(&pipeline) {
+            return Vec::new();
+        }
         let names = |run: &PipelineRun| {
             run.spec.pipeline_ref.as_ref().is_some_and(|reference| reference.name == pipeline.name_any())
         };
@@ -57,6 +63,25 @@ async fn runs(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
         .with_config(Config::default().concurrency(CONCURRENCY))
         .graceful_shutdown_on(async move { stop.cancelled().await });
     drain(controller.run(counted_run, failed::<Guarded<PipelineRun>>, context.clone()), "run").await;
+}
+
+/// The Pipelines as they were seen last. A status is no news to their runs: each of many that came at once would be looked
+/// at again with every write of it, and the API server have no time for anything else.
+#[derive(Default)]
+struct Known(Mutex<HashMap<String, Version>>);
+
+/// Uid, generation, and whether it is being deleted.
+type Version = (Option<String>, Option<i64>, bool);
+
+impl Known {
+    fn is_news<K: Resource<DynamicType = ()>>(&self, pipeline: &K) -> bool {
+        let meta = pipeline.meta();
+        let now = (meta.uid.clone(), meta.generation, meta.deletion_timestamp.is_some());
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // By name: there are no more of them than there ever were names.
+        let key = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
+        known.insert(key, now.clone()) != Some(now)
+    }
 }
 
 async fn pipelines(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
@@ -107,4 +132,33 @@ async fn drain<K, E>(
             std::future::ready(())
         })
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pipeline(generation: i64, replicas: u32) -> Pipeline {
+        serde_json::from_value(json!({
+            "apiVersion": "kafka-orchestrator.dev/v1alpha1", "kind": "Pipeline",
+            "metadata": {"name": "shared", "namespace": "a", "uid": "u", "generation": generation},
+            "spec": {"stages": [{"name": "work", "processor": {"simulate": {}}}]},
+            "status": {"runs": replicas},
+        }))
+        .unwrap()
+    }
+
+    /// With 200 runs each write of their Pipeline's status had all of them looked at again.
+    #[test]
+    fn the_status_of_a_pipeline_is_no_news_to_its_runs() {
+        let known = Known::default();
+        let mut going = pipeline(2, 3);
+        going.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+            k8s_openapi::jiff::Timestamp::UNIX_EPOCH,
+        ));
+        let seen = [pipeline(1, 1), pipeline(1, 2), pipeline(2, 2), pipeline(2, 3), going.clone(), going];
+        assert_eq!(seen.map(|pipeline| known.is_news(&pipeline)), [true, false, true, false, true, false]);
+    }
 }

@@ -47,6 +47,17 @@ pub(crate) enum NotEnsured {
     Leaving,
 }
 
+/// The set as it is driven already, unchanged and over the same connection: nothing is made for it and nothing is looked
+/// at, because many of its runs may come at once. The Pipeline itself looks at its topics again and again.
+pub(crate) async fn driven(context: &Context, set: &StageSet) -> Result<Option<Ensured>, Error> {
+    let Some(handle) = context.registry.get(&SetKey::of_set(set)).await else { return Ok(None) };
+    let Ok(files) = connection::of_set(&context.client, &context.connections, set).await? else {
+        return Ok(None);
+    };
+    let is_same = handle.is_driven_as(set, &files) && !handle.is_away();
+    Ok(is_same.then(|| Ensured { bus: handle.bus.clone(), handle }))
+}
+
 /// Checks connection and topics, and drives the set.
 ///
 /// The owner is looked at once more with the set's place in hand. Its deletion needs that place too, so it comes either

@@ -218,6 +218,7 @@ impl Actor {
     fn obey(&mut self, command: Command) -> Result<(), Exit> {
         match command {
             Command::Add(settings) => self.add(*settings),
+            Command::Begin(settings) => self.begin(*settings),
             Command::Order(uid, orders) => self.order(&uid, orders),
             Command::Remove(uid, done) => {
                 self.remove(&uid);
@@ -234,19 +235,27 @@ impl Actor {
 
     /// A run comes to an actor that leads already. One that is not in the log yet is here at once.
     fn add(&mut self, settings: RunSettings) {
-        let uid = settings.uid.as_str();
-        if self.runs.number(uid).is_some() || self.arrivals.contains(uid) {
-            return;
-        }
-        let slots = self.stages.slots(&settings.plan);
-        if settings.start_offset < self.position {
+        if settings.start_offset >= self.position {
+            self.begin(settings);
+        } else if !self.has(&settings.uid) {
+            let slots = self.stages.slots(&settings.plan);
             self.arrivals.add(settings, slots, self.position);
-        } else {
+        }
+    }
+
+    /// A run of which nothing stands in the log.
+    fn begin(&mut self, settings: RunSettings) {
+        if !self.has(&settings.uid) {
+            let slots = self.stages.slots(&settings.plan);
             let mut run = Run::new(settings, slots);
             run.begin_at(self.position);
             run.is_read_back(0);
             self.insert(run);
         }
+    }
+
+    fn has(&self, uid: &RunUid) -> bool {
+        self.runs.number(uid.as_str()).is_some() || self.arrivals.contains(uid.as_str())
     }
 
     pub(crate) fn insert(&mut self, run: Run) {

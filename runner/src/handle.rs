@@ -134,6 +134,7 @@ const ENDED: usize = 64;
 
 pub(crate) enum Command {
     Add(Box<RunSettings>),
+    Begin(Box<RunSettings>),
     Order(RunUid, Orders),
     Remove(RunUid, oneshot::Sender<()>),
     View(RunUid, Detail, oneshot::Sender<Option<RunSnapshot>>),
@@ -197,6 +198,12 @@ impl PipelineHandle {
     /// not here before that is done; while the bus is away it waits.
     pub fn add(&self, run: RunSettings) {
         self.send(Command::Add(Box::new(run)));
+    }
+
+    /// Takes a run in that begins now: nothing in the log speaks of it, wherever its start offset is, so that nothing
+    /// has to be read back.
+    pub fn begin(&self, run: RunSettings) {
+        self.send(Command::Begin(Box::new(run)));
     }
 
     /// Changes what a person may change.

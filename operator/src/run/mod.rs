@@ -5,7 +5,7 @@ mod unreadable;
 mod validate;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
@@ -22,7 +22,7 @@ use tracing::{debug, info};
 use crate::connection;
 use crate::context::Context;
 use crate::ensure::{self, Ensured, NotEnsured};
-use crate::error::Error;
+use crate::error::{Error, is_conflict};
 use crate::guarded::Guarded;
 use crate::missing::Missing;
 use crate::stages::{SetHandle, SetKey, StageSet, stop_workers};
@@ -52,12 +52,20 @@ pub(crate) async fn reconcile(run: &Guarded<PipelineRun>, context: Arc<Context>)
         && !has_new_connection(&context, &handle).await?
     {
         handle.order(&uid, orders(&run));
-        // Also when somebody took it away: what was made would stay behind.
-        finalizer::hold(&context.client, run.clone()).await?;
+        // Also when somebody took it away: what was made would stay behind. A conflict says that this is not the newest of
+        // the run: that comes by itself.
+        match finalizer::hold(&context.client, run.clone()).await {
+            Err(error) if is_conflict(&error) => {}
+            held => _ = held?,
+        }
         // The actor may have been started anew for another of its runs.
         let is_away = handle.outage().borrow().is_some();
         context.writers.follow(&context, &run, handle);
         return Ok(Action::requeue(if is_away { WAIT } else { RESYNC }));
+    }
+    if context.writers.has_written_the_end_of(&uid) {
+        debug!(run = %run.name_any(), "it is over, and not seen as such yet");
+        return Ok(Action::await_change());
     }
     start(&context, run, own_stages).await
 }
@@ -127,7 +135,7 @@ async fn start(
     run: Arc<PipelineRun>,
     own: Option<StageSet>,
 ) -> Result<Action, Error> {
-    let generation = run.metadata.generation;
+    let (since, generation) = (Instant::now(), run.metadata.generation);
     let turn = match run.spec.objects_from {
         // Nobody closes it.
         Some(_) => context.planning.acquire().await.ok(),
@@ -150,6 +158,7 @@ async fn start(
             return Ok(Action::await_change());
         }
     };
+    debug!(run = %run.name_any(), elapsed = ?since.elapsed(), "planned");
     let facts = Facts::valid(generation, findings::list(&plan.warnings));
     let Some(set) = own.or_else(|| of_pipeline(context, observed.pipeline.as_deref())) else {
         return Ok(Action::await_change());
@@ -170,12 +179,20 @@ async fn start(
         return Ok(Action::await_change());
     };
     let of_pipeline = observed.pipeline.as_ref().and_then(|pipeline| pipeline.status.as_ref()?.epoch);
-    match ensure::ensure(context, set, known_epoch(&run).max(of_pipeline.unwrap_or(0))).await? {
+    debug!(run = %run.name_any(), elapsed = ?since.elapsed(), "held by the finalizer");
+    let ensured = match ensure::driven(context, &set).await? {
+        Some(ensured) => Ok(ensured),
+        None => ensure::ensure(context, set, known_epoch(&run).max(of_pipeline.unwrap_or(0))).await?,
+    };
+    match ensured {
         Ok(ensured) => {
             let kept = run.status.as_ref().and_then(|status| status.pipeline.clone());
             let pipeline = kept.or_else(|| observed.pipeline.as_deref().map(PinnedPipeline::of));
             let facts = Facts { pipeline, ..facts.with(Condition::topics_are_ready()) };
-            hand_over(context, &run, ensured, plan, facts).await
+            debug!(run = %run.name_any(), elapsed = ?since.elapsed(), "its stages are driven");
+            let handed_over = hand_over(context, &run, ensured, plan, facts).await;
+            debug!(run = %run.name_any(), elapsed = ?since.elapsed(), "handed over");
+            handed_over
         }
         Err(NotEnsured::Missing(missing)) => Ok(wait_for(context, &run, &missing)),
         Err(NotEnsured::Topics(condition)) => {
@@ -220,6 +237,7 @@ async fn hand_over(
         None if handle.set.inline => log.map_or(0, |log| log.low),
         None => log.map_or(0, |log| log.high),
     };
+    debug!(run = %run.name_any(), start_offset, "its start is known");
     let planned_by = facts.pipeline.clone();
     let facts = Facts { start_offset: Some(start_offset), ..facts };
     let Some(kept) = context.writers.write(context, run, facts.clone()).await else {
@@ -236,14 +254,15 @@ async fn hand_over(
     let (Some(uid), Some(namespace)) = (run.uid(), run.namespace()) else {
         return Ok(Action::await_change());
     };
-    handle.add(RunSettings {
+    let settings = RunSettings {
         uid: RunUid::new(&uid),
         run: format!("{namespace}/{}", run.name_any()),
         plan,
         orders: orders(run),
         start_offset: kept.start_offset,
         names_processors: run.spec.pipeline_ref.is_some(),
-    });
+    };
+    handle.add(settings, kept.is_first);
     context.writers.follow(context, run, handle);
     Ok(Action::requeue(RESYNC))
 }

@@ -1,6 +1,5 @@
 //! Reads everything that a run names: its Pipeline and its ConfigMaps. Reads only.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -64,14 +63,17 @@ async fn chunks(
     api: &Api<ConfigMap>,
     run: &PipelineRun,
 ) -> Result<Result<Vec<Chunk>, ChunkMissing>, kube::Error> {
-    let mut maps: HashMap<&str, Option<ConfigMap>> = HashMap::new();
+    let mut last: Option<(&str, Option<ConfigMap>)> = None;
     let mut chunks = Vec::new();
     let mut bytes = 0;
     for entry in run.spec.objects_from.iter().flatten().map(|entry| &entry.config_map) {
-        if !maps.contains_key(&*entry.name) {
-            maps.insert(&entry.name, api.get_opt(&entry.name).await?);
-        }
-        match Chunk::take(entry, maps.get(&*entry.name).and_then(Option::as_ref)) {
+        // One at a time: beside its text each is in memory once more.
+        let map = match last.take().filter(|(name, _)| *name == entry.name) {
+            Some((_, map)) => map,
+            None => api.get_opt(&entry.name).await?,
+        };
+        let (_, map) = last.insert((&entry.name, map));
+        match Chunk::take(entry, map.as_ref()) {
             Ok(chunk) => {
                 bytes += chunk.bytes.len();
                 chunks.push(chunk);

@@ -119,7 +119,7 @@ impl Place {
         let (mut runs, mut before) = (Runs::new(), None);
         if let Some(existing) = &*self.0 {
             match existing.how_it_ended() {
-                None if existing.set == *set && existing.uses(connection) => return Ok(existing.clone()),
+                None if existing.is_driven_as(set, connection) => return Ok(existing.clone()),
                 None => info!(set = %set.name, "stages or connection have changed; they are started anew"),
                 Some(Ended { exit: Exit::Superseded { epoch }, at }) if at.elapsed() < YIELD => {
                     return Err(NotDriven::Yielded(epoch));

@@ -95,11 +95,13 @@ impl SetHandle {
         Ok(Self { set, bus, connection, pipeline, workers, outage, runs, beginning, since, before })
     }
 
-    /// Takes a run in; one that is here already gets its orders.
-    pub(crate) fn add(&self, run: RunSettings) {
+    /// Takes a run in; one that is here already gets its orders. Of one that begins now nothing is read back.
+    pub(crate) fn add(&self, run: RunSettings, begins: bool) {
         let mut runs = lock(&self.runs);
         if runs.contains_key(&run.uid) {
             self.pipeline.order(&run.uid, run.orders);
+        } else if begins {
+            self.pipeline.begin(run.clone());
         } else {
             self.pipeline.add(run.clone());
         }
@@ -154,6 +156,11 @@ impl SetHandle {
     /// Whether this is how it reaches Kafka.
     pub(crate) fn uses(&self, connection: &Files) -> bool {
         self.connection == *connection
+    }
+
+    /// Whether it is driven as this set, over this connection.
+    pub(crate) fn is_driven_as(&self, set: &StageSet, connection: &Files) -> bool {
+        self.how_it_ended().is_none() && self.set == *set && self.uses(connection)
     }
 
     /// Whether a run is driven here.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams};
 use kube::core::{PartialObjectMeta, Request};
 use kube::runtime::events::EventType;
@@ -52,11 +53,15 @@ pub(crate) enum Order {
 pub(crate) struct Beginning {
     pub(crate) start_offset: i64,
     pub(crate) pipeline: Option<PinnedPipeline>,
+    /// Whether it was kept just now and by this operator: nobody can have written a record of the run before.
+    pub(crate) is_first: bool,
 }
 
 impl Beginning {
-    fn of(status: &PipelineRunStatus) -> Self {
-        Self { start_offset: status.start_offset.unwrap_or(0), pipeline: status.pipeline.clone() }
+    fn of(status: &PipelineRunStatus, had_begun: bool) -> Self {
+        let start_offset = status.start_offset;
+        let is_first = !had_begun && start_offset.is_some();
+        Self { start_offset: start_offset.unwrap_or(0), pipeline: status.pipeline.clone(), is_first }
     }
 }
 
@@ -92,8 +97,9 @@ pub(crate) struct Writer {
     source: Option<Source>,
     /// What stands in the resource, as far as this writer knows.
     written: PipelineRunStatus,
-    /// Bytes of that, and of the resource without it.
+    /// Bytes of that, of the spec, and of all that is not the status.
     bytes: usize,
+    spec: usize,
     rest: usize,
     waiting: Vec<oneshot::Sender<Beginning>>,
     /// What has not been looked at yet.
@@ -124,7 +130,8 @@ impl Writer {
             resource_version: run.resource_version(),
             written: run.status.clone().unwrap_or_default(),
             bytes: bytes(&run.status),
-            rest: bytes_without_status(run),
+            spec: bytes(&run.spec),
+            rest: bytes(&run.spec) + bytes(&run.metadata),
             context,
             facts: Facts::default(),
             source: None,
@@ -218,7 +225,7 @@ impl Writer {
     }
 
     async fn write(&mut self, turn: Turn) -> Outcome {
-        let began = Instant::now();
+        let (began, had_begun) = (Instant::now(), self.written.start_offset.is_some());
         let snapshot = match &mut self.source {
             Some(source) => {
                 source.records_are_known();
@@ -256,7 +263,7 @@ impl Writer {
         }
         for done in self.waiting.drain(..) {
             // Whoever asked may have been cancelled.
-            let _ = done.send(Beginning::of(&self.written));
+            let _ = done.send(Beginning::of(&self.written, had_begun));
         }
         let settled = self.facts.refused || snapshot.is_some_and(|snapshot| snapshot.settled);
         if self.written.phase.is_final() && settled { Outcome::Over } else { Outcome::Written }
@@ -265,18 +272,22 @@ impl Writer {
     async fn patch(&mut self, wanted: PipelineRunStatus, mut turn: Turn) -> Result<(), Outcome> {
         let sent = match StatusPatch::between(&self.written, &wanted, self.resource_version.clone()) {
             Ok(patch) => {
-                turn.wrote(self.rest + patch.bytes);
-                send::<PipelineRun>(&self.context, &self.about, &patch, self.rest + patch.bytes)
-                    .await
-                    .map(|version| (version, patch.bytes))
+                let sent = send::<PipelineRun>(&self.context, &self.about, &patch).await;
+                // Who owns which field stands in the metadata too: some kilobytes from the first write on.
+                let rest = sent.as_ref().map_or(self.rest, |metadata| self.spec + bytes(metadata));
+                turn.wrote(rest + patch.bytes);
+                self.rest = rest;
+                sent.map(|metadata| (metadata, patch.bytes))
             }
             Err(error) => Err(kube::Error::SerdeError(error)),
         };
         drop(turn);
         match sent {
-            Ok((version, bytes)) => {
+            Ok((metadata, status)) => {
                 self.announce(&wanted).await;
-                (self.resource_version, self.bytes, self.written) = (version, bytes, wanted);
+                self.context.metrics.status_stored(self.rest + status);
+                (self.bytes, self.written) = (status, wanted);
+                self.resource_version = metadata.resource_version;
                 Ok(())
             }
             Err(error) if is_conflict(&error) => match self.api.get(self.name()).await {
@@ -307,7 +318,8 @@ impl Writer {
             return Err(Outcome::NotOurs);
         }
         debug!(run = %self.name(), "the resource has changed; the status is written again");
-        (self.bytes, self.rest) = (bytes(&current.status), bytes_without_status(&current));
+        self.bytes = bytes(&current.status);
+        self.rest = self.spec + bytes(&current.metadata);
         self.resource_version = current.resource_version();
         self.written = current.status.unwrap_or_default();
         Err(Outcome::Changed)
@@ -361,6 +373,8 @@ impl Writer {
 
     /// The run is over and written: its actor may forget it, and an inline run's workers go.
     async fn release(self) {
+        // Before the actor forgets it: whoever looks then must not begin it anew.
+        self.context.writers.note_end_of(&self.uid);
         let Some(Source { set, .. }) = self.source else { return };
         let last = set.remove(&self.uid).await;
         if set.set.inline && last {
@@ -399,16 +413,15 @@ pub(crate) async fn refuse(
     let mut turn = context.turns.ask(Urgency::News, unreadable.bytes).turn().await;
     turn.wrote(unreadable.bytes);
     let patch = json!({"status": status});
-    found(send::<PipelineRun>(context, &run.object_ref(&()), &patch, unreadable.bytes).await).map(|_| ())
+    found(send::<PipelineRun>(context, &run.object_ref(&()), &patch).await).map(|_| ())
 }
 
-/// Writes a status; the resource has so many bytes then. The answer is its version.
+/// Writes a status. The answer is the metadata of the resource.
 async fn send<K>(
     context: &Context,
     about: &ObjectReference,
     patch: &impl Serialize,
-    bytes: usize,
-) -> Result<Option<String>, kube::Error>
+) -> Result<ObjectMeta, kube::Error>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
@@ -421,12 +434,8 @@ where
     }
     let sent = request.body().len();
     let answer: PartialObjectMeta<K> = context.client.request(request).await?;
-    context.metrics.status_written(sent, bytes);
-    Ok(answer.metadata.resource_version)
-}
-
-fn bytes_without_status(run: &PipelineRun) -> usize {
-    bytes(&run.spec) + bytes(&run.metadata)
+    context.metrics.status_written(sent);
+    Ok(answer.metadata)
 }
 
 /// Texts, numbers and lists: they always serialise.

@@ -14,14 +14,17 @@ use super::writer::{Beginning, Order, Writer};
 use crate::context::Context;
 use crate::stages::SetHandle;
 
-/// A write that takes longer is not waited for.
-const SOON: Duration = Duration::from_secs(10);
+/// A write that takes longer is not waited for. The run is then read and checked again, so that with many runs at an API
+/// server that is busy most of the work would be done twice.
+const SOON: Duration = Duration::from_secs(30);
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Writers {
     by_run: Mutex<HashMap<RunUid, mpsc::UnboundedSender<Order>>>,
     seen_finished: Mutex<HashSet<RunUid>>,
+    /// Runs whose end was written here. What the watch says of them may be older.
+    over: Mutex<HashSet<RunUid>>,
 }
 
 impl Writers {
@@ -53,6 +56,17 @@ impl Writers {
     pub(crate) fn drop_run(&self, run: &RunUid) {
         self.lock().remove(run);
         self.seen_finished.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+    }
+
+    /// The end of a run is written, and it is with no actor any more.
+    pub(super) fn note_end_of(&self, run: &RunUid) {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
+    }
+
+    /// Whether that was so while this operator led.
+    pub(crate) fn has_written_the_end_of(&self, run: &RunUid) -> bool {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).contains(run)
     }
 
     /// Whether this finished run is looked at for the first time.
@@ -64,6 +78,7 @@ impl Writers {
     pub(crate) fn clear(&self) {
         self.lock().clear();
         self.seen_finished.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn send(&self, context: &Arc<Context>, run: &PipelineRun, order: Order) {

@@ -101,11 +101,15 @@ impl Metrics {
         self.reconciles.get_or_create(&labels).inc();
     }
 
-    /// A status was written: so many bytes were sent, and so many has the whole resource.
-    pub(crate) fn status_written(&self, sent: usize, stored: usize) {
+    /// A status was written: so many bytes were sent.
+    pub(crate) fn status_written(&self, sent: usize) {
         self.status_writes.inc();
         self.status_bytes.inc_by(sent as u64);
-        self.status_stored.inc_by(stored as u64);
+    }
+
+    /// So many has the whole resource with it.
+    pub(crate) fn status_stored(&self, bytes: usize) {
+        self.status_stored.inc_by(bytes as u64);
     }
 
     /// A status has waited for its turn.
@@ -198,7 +202,8 @@ mod tests {
         metrics.stats().answer_to_ready.observe(Duration::from_micros(100), 5);
         metrics.stats().answer_to_ready.observe(Duration::from_secs(1), 1);
         metrics.reconciled("pipelinerun", Some("api_server"));
-        metrics.status_written(70, 900);
+        metrics.status_written(70);
+        metrics.status_stored(900);
         metrics.status_waited(Urgency::News, Duration::from_millis(20));
         let text = metrics.render(1, 2);
         for line in [

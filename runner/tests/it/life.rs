@@ -1,5 +1,8 @@
 //! One run from start to end.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use orch_core::engine::ObjectPhase;
 use orch_core::spec::RetryPolicy;
 
@@ -163,4 +166,21 @@ async fn nothing_is_reported_while_nothing_changes() {
         operator.until("r1", "there", |_| true).await;
     }
     assert_eq!(*changed.borrow(), before);
+}
+
+/// Each run of many that came at once to a busy Pipeline waited for a read-back of its own.
+#[tokio::test]
+async fn a_run_that_begins_is_not_read_back() {
+    let plan = plans::graph("a -> b");
+    let world = World::new(&plan).await;
+    let operator = Operator::start(&world, vec![run("r1", &plan)]).await;
+    Worker::join(&world, "work").await.load_everything();
+    operator.until_over("r1").await;
+    let is_read_back = Arc::new(AtomicBool::new(false));
+    let asked = is_read_back.clone();
+    world.faults.on_committed(move || asked.store(true, Ordering::SeqCst));
+    operator.handle().begin(run("r2", &plan));
+    let over = operator.until_over("r2").await;
+    assert_eq!(outcome(&over, &plan), "Succeeded Completed: a Loaded, b Loaded");
+    assert!(!is_read_back.load(Ordering::SeqCst), "the positions of the groups were asked for");
 }
