@@ -8,7 +8,7 @@ _ := $(shell echo '$(CURDIR)' | cmp -s - '$(CARGO_TARGET_DIR)/checkout' || { mkd
 	rm -rf '$(CARGO_TARGET_DIR)'/*/.fingerprint/orch-*; echo '$(CURDIR)' > '$(CARGO_TARGET_DIR)/checkout'; })
 
 .PHONY: help demo test generate fmt lint unit examples charts dockerfile it it-kafka it-api e2e e2e-processes e2e-cluster \
-	bench bench-peers simulate chaos chaos-short planted-bugs cluster-up cluster-down clean-down clean-cache
+	scale bench bench-peers simulate chaos chaos-short planted-bugs cluster-up cluster-down clean-down clean-cache
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -69,6 +69,9 @@ e2e-processes: ## Operator, workers, broker and API server as processes of this 
 
 e2e-cluster: ## The charts and pods in a cluster of its own, which is gone afterwards
 	@scripts/e2e.sh cluster
+
+scale: ## 100,000 objects in one run, then 200 runs at once, 20 of them as large; other sizes by SCALE_OBJECTS, SCALE_RUNS, ...
+	@scripts/e2e.sh scale
 
 bench: ## How fast runs are, beside a level replay on the same broker; GRAPHS=DIR, ROUNDS, OUT, QUICK=1: bench/README.md
 	@scripts/bench.sh

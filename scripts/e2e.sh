@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The system as a whole, by the crate `e2e`:
 #   e2e.sh processes   operator and workers as processes, with brokers and an API server of their own; then with kills
+#   e2e.sh scale       the same with large runs and many of them, and builds that are optimised; sizes by SCALE_ variables
 #   e2e.sh cluster     the charts in a cluster that is started for them; none may be up
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -8,7 +9,7 @@ set -euo pipefail
 processes() {
     . "$ROOT/scripts/servers.sh"
     # The whole workspace everywhere: one set of features, one build of everything below.
-    cargo build --locked --workspace --bins --test processes --test faults
+    cargo build --locked --workspace --bins --test processes --test scale --test faults
     start_servers api kafka secure_kafka
     local without=()
     if python3 -m pip --version > /dev/null 2>&1; then
@@ -24,8 +25,23 @@ processes() {
     # By itself: it is a measure. Whether it works: times say nothing here.
     "$ORCH_BIN_DIR/orch-bench" --quick --rounds 1 --warm 0 --out "$SERVERS/bench" --kafka "$ORCH_TEST_KAFKA" \
         --kafka-dir "$SERVERS/kafka" --api-dir "$SERVERS/api"
+    cargo test --locked --workspace --test scale -- --nocapture --test-threads 1
     start_spare_kafka twenty minute moved gone paused
     cargo test --locked --workspace --test faults -- --nocapture --test-threads 5
+}
+
+scale() {
+    export KAFKA_JVM='' # a broker as people have it
+    . "$ROOT/scripts/servers.sh"
+    cargo build --locked --workspace --release --bins
+    cargo build --locked --workspace --test scale
+    start_servers api kafka
+    export ORCH_BIN_DIR=$TARGET/release
+    export SCALE_OBJECTS=${SCALE_OBJECTS:-100000} SCALE_RUNS=${SCALE_RUNS:-200} SCALE_LARGE=${SCALE_LARGE:-20}
+    export SCALE_BYTES_PER_SECOND=${SCALE_BYTES_PER_SECOND:-512000} # the default of the chart
+    export SCALE_GET_MS=${SCALE_GET_MS:-1000}
+    export SCALE_REST_SECONDS=${SCALE_REST_SECONDS:-60} SCALE_LIMIT_SECONDS=${SCALE_LIMIT_SECONDS:-1800}
+    cargo test --locked --workspace --test scale -- --nocapture --test-threads 1 "$@"
 }
 
 # python_packages: what the worker of examples/external-worker imports, in a folder of its own: ORCH_TEST_PYTHONPATH
@@ -55,6 +71,6 @@ cluster() {
 
 [ -f e2e/Cargo.toml ] || die "there is no crate e2e"
 case ${1:-} in
-processes | cluster) "$1" ;;
-*) sed -n '2,4s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+processes | scale | cluster) "$@" ;;
+*) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac

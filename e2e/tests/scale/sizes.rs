@@ -1,0 +1,43 @@
+//! How large everything is, by variables.
+
+use std::time::Duration;
+
+/// See the module.
+pub(crate) struct Sizes {
+    /// Objects of a large run.
+    pub(crate) objects: usize,
+    /// Runs at once, and how many of them are large.
+    pub(crate) runs: usize,
+    pub(crate) large: usize,
+    /// Objects of the others.
+    pub(crate) small_objects: usize,
+    /// What the operator may write in a second.
+    pub(crate) bytes_per_second: usize,
+    /// `kubectl get` while all of them run: half of the looks take no longer.
+    pub(crate) get: Duration,
+    /// How long nothing is written afterwards.
+    pub(crate) rest: Duration,
+    /// How long all of it may take.
+    pub(crate) limit: Duration,
+}
+
+impl Sizes {
+    pub(crate) fn read() -> Self {
+        Self {
+            objects: number("SCALE_OBJECTS", 10_000),
+            runs: number("SCALE_RUNS", 24),
+            large: number("SCALE_LARGE", 3),
+            small_objects: number("SCALE_SMALL_OBJECTS", 100),
+            // So little that a short look meets the limit.
+            bytes_per_second: number("SCALE_BYTES_PER_SECOND", 64 << 10),
+            get: Duration::from_millis(number("SCALE_GET_MS", 10_000) as u64),
+            rest: Duration::from_secs(number("SCALE_REST_SECONDS", 5) as u64),
+            limit: Duration::from_secs(number("SCALE_LIMIT_SECONDS", 120) as u64),
+        }
+    }
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    let text = std::env::var(variable).ok();
+    text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
