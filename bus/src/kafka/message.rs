@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use orch_core::id::Millis;
 use orch_wire::HEADER_REPLY_TOPIC;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Headers as _};
@@ -12,6 +13,15 @@ use crate::Message;
 /// Keys and values are copied into chunks of this size, so that a record costs no allocation of its own. A record that
 /// is kept keeps its chunk, hence no larger.
 const CHUNK: usize = 64 * 1024;
+
+/// The last millisecond of the year 9999.
+const LAST: Millis = 253_402_300_799_999;
+
+/// When a record was written. Where whoever writes says that, as in a topic that somebody else has made, it may be any
+/// number: within these bounds timeouts can be added to it, and it can be shown.
+fn time(said: Option<i64>) -> Millis {
+    said.unwrap_or(0).clamp(0, LAST)
+}
 
 /// Copies messages.
 #[derive(Default)]
@@ -32,7 +42,7 @@ impl Copier {
         Message {
             partition: message.partition(),
             offset: message.offset(),
-            time: message.timestamp().to_millis().unwrap_or(0),
+            time: time(message.timestamp().to_millis()),
             key: self.bytes(message.key()),
             value: self.bytes(message.payload()),
             reply_topic: if self.with_headers { self.reply_topic(message) } else { None },
@@ -58,5 +68,16 @@ impl Copier {
             self.reply_topic = Some(found.into());
         }
         self.reply_topic.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_time_a_record_says_it_has_one_that_can_be_reckoned_with() {
+        let said = [None, Some(i64::MIN), Some(-1), Some(1_795_000_000_000), Some(i64::MAX)];
+        assert_eq!(said.map(time), [0, 0, 0, 1_795_000_000_000, LAST]);
     }
 }

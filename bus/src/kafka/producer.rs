@@ -304,6 +304,8 @@ impl Tower {
                 flight.records.push_front((bytes, record));
                 return self.traffic.lanes().turn_back(flight);
             }
+            // A client that is broken for good may never come to sending, and so to a delivery that fails.
+            client.context().has_failed.store(true, Ordering::Release);
             let error = client.context().health.explain(&error, &record.topic);
             let mut refused = Landed {
                 topic: record.topic.as_ref().to_owned(),
