@@ -43,7 +43,7 @@ pub(crate) enum NotEnsured {
     Topics(Condition),
     /// Another operator leads.
     Yielded(Epoch),
-    /// Its owner is going, or does not hold the finalizer yet: nothing may be made for it.
+    /// Its owner is going, or does not hold the finalizer yet, or this operator leads no more: nothing may be made for it.
     Leaving,
 }
 
@@ -121,6 +121,7 @@ pub(crate) async fn ensure(
         Ok(handle) => Ok(Ensured { handle, bus }),
         Err(NotDriven::Bus(error)) => Err(refused(&error)),
         Err(NotDriven::Yielded(epoch)) => Err(NotEnsured::Yielded(epoch)),
+        Err(NotDriven::NotLeading) => Err(NotEnsured::Leaving),
     })
 }
 

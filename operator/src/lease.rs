@@ -126,6 +126,7 @@ async fn follow(
     }
     info!("leading");
     context.metrics.leading(true);
+    context.registry.lead();
     let drive = stop.child_token();
     let controllers = tokio::spawn(controller::watch(context.clone(), drive.clone()));
     let lost = tokio::select! {
@@ -142,9 +143,8 @@ async fn follow(
     if let Err(error) = controllers.await {
         warn!(%error, "the controllers ended");
     }
-    // A reconcile that was under way may have started something after the first clearing.
+    // A reconcile that was under way may have begun a writer after the first clearing.
     context.writers.clear();
-    context.registry.clear().await;
     context.metrics.leading(false);
     lost
 }

@@ -2,6 +2,7 @@
 //! holds its place, and the others go on.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -55,10 +56,15 @@ type Slot = Arc<tokio::sync::Mutex<Option<Arc<SetHandle>>>>;
 #[derive(Default)]
 pub(crate) struct Registry {
     slots: Mutex<HashMap<SetKey, Slot>>,
+    /// Whether this operator leads. Who begins to drive a set takes its topics over from whoever does.
+    leads: Arc<AtomicBool>,
 }
 
 /// The place of a set. While somebody has it nobody else changes the set.
-pub(crate) struct Place(OwnedMutexGuard<Option<Arc<SetHandle>>>);
+pub(crate) struct Place {
+    set: OwnedMutexGuard<Option<Arc<SetHandle>>>,
+    leads: Arc<AtomicBool>,
+}
 
 /// Why a set is not driven.
 pub(crate) enum NotDriven {
@@ -66,6 +72,8 @@ pub(crate) enum NotDriven {
     Bus(BusError),
     /// Another operator leads: it is left to it for a while.
     Yielded(Epoch),
+    /// This operator leads no more.
+    NotLeading,
 }
 
 impl Registry {
@@ -83,12 +91,12 @@ impl Registry {
     /// The place of a set. Waits for whoever has it.
     pub(crate) async fn place(&self, key: &SetKey) -> Place {
         let slot = lock(&self.slots).entry(key.clone()).or_default().clone();
-        Place(slot.lock_owned().await)
+        Place { set: slot.lock_owned().await, leads: self.leads.clone() }
     }
 
     /// Drives a set no longer. When this returns nothing is made for it any more.
     pub(crate) async fn drop_set(&self, key: &SetKey) {
-        let Place(mut slot) = self.place(key).await;
+        let Place { set: mut slot, .. } = self.place(key).await;
         if let Some(handle) = slot.take() {
             handle.stop().await;
         }
@@ -100,8 +108,15 @@ impl Registry {
         }
     }
 
-    /// Drives nothing any more: the lease is gone, or the process ends. What was handed to the bus is written.
+    /// From now on sets may be driven.
+    pub(crate) fn lead(&self) {
+        self.leads.store(true, Ordering::SeqCst);
+    }
+
+    /// Drives nothing any more: the lease is gone, or the process ends. What was handed to the bus is written. A
+    /// reconcile that is under way begins nothing either.
     pub(crate) async fn clear(&self) {
+        self.leads.store(false, Ordering::SeqCst);
         let keys: Vec<SetKey> = lock(&self.slots).keys().cloned().collect();
         join_all(keys.iter().map(|key| self.drop_set(key))).await;
     }
@@ -116,8 +131,12 @@ impl Place {
         connection: &Files,
         drive: impl FnOnce() -> Drive + Send,
     ) -> Result<Arc<SetHandle>, NotDriven> {
+        // Whoever clears the registry asks for this place after it has said so.
+        if !self.leads.load(Ordering::SeqCst) {
+            return Err(NotDriven::NotLeading);
+        }
         let (mut runs, mut before) = (Runs::new(), None);
-        if let Some(existing) = &*self.0 {
+        if let Some(existing) = &*self.set {
             match existing.how_it_ended() {
                 None if existing.is_driven_as(set, connection) => return Ok(existing.clone()),
                 None => info!(set = %set.name, "stages or connection have changed; they are started anew"),
@@ -135,7 +154,40 @@ impl Place {
         }
         let handle = SetHandle::start(set.clone(), drive(), runs, before).await.map_err(NotDriven::Bus)?;
         let handle = Arc::new(handle);
-        *self.0 = Some(handle.clone());
+        *self.set = Some(handle.clone());
         Ok(handle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_wire::TopicPrefix;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A leader that had stood still beyond its Lease let go of everything, and a reconcile that was under way took the
+    /// topics away from the leader that had followed it.
+    #[tokio::test]
+    async fn who_leads_no_more_takes_nothing_over() {
+        let run: PipelineRun = serde_json::from_value(json!({
+            "apiVersion": "kafka-orchestrator.dev/v1alpha1",
+            "kind": "PipelineRun",
+            "metadata": {"name": "r", "namespace": "n", "uid": "00000000-0000-0000-0000-000000000001"},
+            "spec": {"stages": [{"name": "work", "processor": {"simulate": {}}}], "objects": [{"id": "a"}]},
+        }))
+        .unwrap();
+        let set = StageSet::of_run(&run, &TopicPrefix::default()).unwrap();
+        let registry = Registry::default();
+        registry.lead();
+        let mut place = registry.place(&SetKey::of_set(&set)).await;
+        let clearing = registry.clear();
+        tokio::pin!(clearing);
+        assert!(futures::poll!(clearing.as_mut()).is_pending(), "it waits for who has the place");
+        let ensured = place.ensure(&set, &Files::default(), || unreachable!("nothing is started")).await;
+        assert!(matches!(ensured, Err(NotDriven::NotLeading)));
+        drop(place);
+        clearing.await;
+        assert!(registry.all().is_empty());
     }
 }
