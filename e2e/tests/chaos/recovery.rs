@@ -73,7 +73,7 @@ impl Scene {
         let deadline = mark.at + (self.limit * PATIENCE.0).max(PATIENCE.1);
         loop {
             let (ended, waiting) = (self.ended(), self.recorder.still_waiting(&mark.waiting));
-            if ended > mark.ended && waiting.is_empty() {
+            if waiting.is_empty() && (ended > mark.ended || self.has_nothing_left()) {
                 return mark.at.elapsed();
             }
             assert!(
@@ -91,6 +91,11 @@ impl Scene {
             );
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether all runs are over: then no count can move on.
+    fn has_nothing_left(&self) -> bool {
+        self.runs.iter().all(|run| self.status(run.name).phase.is_final())
     }
 
     fn conditions(&self) -> String {

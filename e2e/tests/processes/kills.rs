@@ -64,7 +64,8 @@ async fn o14_a_killed_operator_loses_nothing_and_runs_nothing_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_worker_repeats_only_what_it_had_in_hand() {
     let setup = Setup::new("killworker").await;
-    let graph = layered(20, 30, 2);
+    // So large that every worker that comes back finds work, however late the counts are that the kills wait for.
+    let graph = layered(40, 30, 2);
     let log = setup.folder.path().join("executions");
     setup.config_map("objects", &objects_json(&graph)).await;
     let _operator = setup.operator("operator");
@@ -77,7 +78,7 @@ async fn a_killed_worker_repeats_only_what_it_had_in_hand() {
         restarted.push((now_ms(), setup.kubelet.kill_and_restart(&worker).next));
     }
     let status = setup.end_of("killed").await.status.unwrap();
-    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 600));
+    assert_eq!((status.phase, status.counts.loaded), (RunPhase::Succeeded, 1_200));
     let story = setup.story(&run).await;
     story.assert_complete(&graph);
     story.assert_order(&graph);
