@@ -101,11 +101,7 @@ impl Actor {
                 delivery = self.outbox.news() => Wake::Delivery(delivery),
                 () = tokio::time::sleep_until(wake_at) => Wake::Clock,
             };
-            let seen = match wake {
-                Wake::Command(Some(command)) => self.obey_all(command, &mut commands),
-                wake => self.see(wake),
-            };
-            if let Err(exit) = seen {
+            if let Err(exit) = self.see(wake, &mut commands) {
                 return self.leave(exit).await;
             }
         }
@@ -125,18 +121,18 @@ impl Actor {
             }
         }
         if let Some(recovered) = self.arrivals.finished().now_or_never() {
-            self.see(Wake::Recovered(recovered))?;
+            self.park(recovered.map_err(Exit::Broken)?);
         }
-        match self.reader.next().now_or_never() {
-            Some(batch) => self.see(Wake::Records(batch)),
-            None => Ok(()),
+        if let Some(batch) = self.reader.next().now_or_never() {
+            self.take_in_all(&batch.map_err(Exit::Broken)?)?;
         }
+        Ok(())
     }
 
     /// Takes in what happened; what to do about it is decided in the next turn.
-    fn see(&mut self, wake: Wake) -> Result<(), Exit> {
+    fn see(&mut self, wake: Wake, commands: &mut mpsc::UnboundedReceiver<Command>) -> Result<(), Exit> {
         match wake {
-            Wake::Command(Some(command)) => self.obey(command)?,
+            Wake::Command(Some(command)) => self.obey_all(command, commands)?,
             Wake::Command(None) => return Err(Exit::Stopped),
             // A reader comes back by itself when the broker does: one that fails is at its end.
             Wake::Records(batch) => self.take_in_all(&batch.map_err(Exit::Broken)?)?,

@@ -104,10 +104,9 @@ impl Tap for Faults {
     }
 
     fn producer(self: &Arc<Self>, inner: Box<dyn Producer>) -> Box<dyn Producer> {
-        let acknowledged = Mutex::new(inner.acknowledged(|_| true).unwrap());
         let (undelivered, undelivered_out) = mpsc::unbounded_channel();
         let undelivered_out = Mutex::new(Some(undelivered_out));
-        Box::new(FaultyProducer { inner, acknowledged, undelivered, undelivered_out, faults: self.clone() })
+        Box::new(FaultyProducer { inner, undelivered, undelivered_out, faults: self.clone() })
     }
 
     fn trouble(&self) -> Option<String> {
@@ -143,7 +142,6 @@ impl Reader for FaultyReader {
 
 struct FaultyProducer {
     inner: Box<dyn Producer>,
-    acknowledged: Mutex<mpsc::UnboundedReceiver<Vec<u64>>>,
     undelivered: mpsc::UnboundedSender<Undelivered>,
     undelivered_out: Mutex<Option<mpsc::UnboundedReceiver<Undelivered>>>,
     faults: Arc<Faults>,
@@ -182,14 +180,13 @@ impl Producer for FaultyProducer {
     }
 
     fn acknowledged(&self, matters: fn(u64) -> bool) -> Option<mpsc::UnboundedReceiver<Vec<u64>>> {
+        let mut inner = self.inner.acknowledged(matters)?;
         let (sender, receiver) = mpsc::unbounded_channel();
-        let mut inner =
-            std::mem::replace(&mut *self.acknowledged.lock().unwrap(), mpsc::unbounded_channel().1);
         let mut kept = self.faults.keep_acknowledgements.subscribe();
         tokio::spawn(async move {
             while let Some(tokens) = inner.recv().await {
                 let _ = kept.wait_for(|kept| !kept).await;
-                let _ = sender.send(tokens.into_iter().filter(|token| matters(*token)).collect());
+                let _ = sender.send(tokens);
             }
         });
         Some(receiver)
