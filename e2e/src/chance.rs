@@ -1,5 +1,7 @@
 //! Chance that can be repeated.
 
+use crate::{executions, variables};
+
 /// A stream of numbers from a seed: SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone)]
 pub struct Chance(u64);
@@ -12,10 +14,7 @@ impl Chance {
 
     /// The number in this variable, else one from the clock.
     pub fn seed(name: &str) -> u64 {
-        std::env::var(name).map_or_else(
-            |_| crate::executions::now_ms() as u64,
-            |text| text.parse().unwrap_or_else(|_| panic!("{name} should be a number, and is `{text}`")),
-        )
+        variables::number(name).unwrap_or_else(|| executions::now_ms() as u64)
     }
 
     /// The next number.

@@ -23,3 +23,4 @@ pub mod proxy;
 pub mod recorder;
 pub mod setup;
 pub mod topics;
+pub mod variables;

@@ -18,6 +18,7 @@ mod table;
 use std::time::{Duration, Instant};
 
 use orch_e2e::chance::Chance;
+use orch_e2e::variables;
 
 use plan::Fault;
 use scene::Scene;
@@ -37,10 +38,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     fn from_variables() -> Self {
-        let number = |name: &str, or: u64| {
-            std::env::var(name)
-                .map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name} should be a number")))
-        };
+        let number = |name: &str, or: u64| variables::number(name).unwrap_or(or);
         let kinds = std::env::var("KINDS").unwrap_or_default();
         Self {
             seed: Chance::seed("SEED"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use orch_e2e::variables;
+
 /// See the module.
 pub(crate) struct Sizes {
     /// Objects of a large run.
@@ -38,6 +40,5 @@ impl Sizes {
 }
 
 fn number(variable: &str, default: usize) -> usize {
-    let text = std::env::var(variable).ok();
-    text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+    variables::number(variable).map_or(default, |number| number as usize)
 }
