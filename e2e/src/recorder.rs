@@ -19,6 +19,9 @@ use crate::checker::{Record, write_record};
 
 /// How often it looks for new topics.
 const LOOK: Duration = Duration::from_millis(500);
+/// What has heard nothing for so long is replaced. librdkafka forgets all brokers when one that had stood still names
+/// none, never asks anybody again, and does not say so (confluentinc/librdkafka issue 5301).
+const QUIET: Duration = Duration::from_secs(2);
 /// So many of the last records are kept in memory.
 const RECENT: usize = 500;
 
@@ -135,12 +138,12 @@ struct Reader {
 impl Reader {
     fn read(mut self) {
         while !self.stop.load(Ordering::Relaxed) {
-            self.read_until_a_topic_is_new();
+            self.read_with_one_consumer();
         }
     }
 
-    /// A consumer knows a topic by more than its name: with a new one comes a new consumer.
-    fn read_until_a_topic_is_new(&mut self) {
+    /// Until a topic is new, for a consumer knows a topic by more than its name, or nothing has come for a while.
+    fn read_with_one_consumer(&mut self) {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap)
             .set("group.id", "recorder")
@@ -151,8 +154,8 @@ impl Reader {
             .create()
             .unwrap();
         let mut assigned = HashSet::new();
-        let mut look_at = Instant::now();
-        while !self.stop.load(Ordering::Relaxed) {
+        let (mut look_at, mut heard) = (Instant::now(), Instant::now());
+        while !self.stop.load(Ordering::Relaxed) && heard.elapsed() < QUIET {
             if Instant::now() >= look_at {
                 let is_forgotten = self.forget();
                 let found = self.find(&consumer);
@@ -168,6 +171,7 @@ impl Reader {
             }
             // Errors say that the broker is away: it comes back.
             if let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) {
+                heard = Instant::now();
                 self.take(Record::of(&message));
             }
         }
@@ -235,3 +239,6 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
