@@ -5,11 +5,12 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use tokio::sync::Semaphore;
 use tracing::warn;
 
+use crate::api_server::ApiServer;
 use crate::config::Config;
 use crate::connection::Connections;
+use crate::run::Plans;
 use crate::stages::Registry;
 use crate::status::{Turns, Writers};
 use crate::telemetry::Metrics;
@@ -17,37 +18,36 @@ use crate::telemetry::Metrics;
 /// Longest note of an Event, in bytes (`events.k8s.io/v1`).
 const MAX_NOTE: usize = 1_024;
 
-/// Runs with ConfigMaps that are read and checked at the same time.
-const PLANNED_AT_A_TIME: usize = 2;
-
 /// Shared by reconciles, writers and servers.
 pub(crate) struct Context {
     pub(crate) client: Client,
+    /// For the Lease alone.
+    pub(crate) lease: Client,
     pub(crate) config: Config,
     pub(crate) connections: Connections,
     pub(crate) registry: Registry,
     pub(crate) writers: Writers,
     pub(crate) turns: Arc<Turns>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Turns of runs whose objects come from ConfigMaps: to read and check a large graph takes seconds, and hundreds of
-    /// megabytes until its plan is made.
-    pub(crate) planning: Semaphore,
+    pub(crate) plans: Plans,
     recorder: Recorder,
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, config: Config, connections: Connections) -> Arc<Self> {
+    pub(crate) fn new(api_server: ApiServer, config: Config, connections: Connections) -> Arc<Self> {
         let reporter =
             Reporter { controller: "kafka-orchestrator".to_owned(), instance: Some(config.identity()) };
         let metrics = Arc::new(Metrics::new());
+        let ApiServer { client, lease } = api_server;
         Arc::new(Self {
             recorder: Recorder::new(client.clone(), reporter),
             registry: Registry::default(),
             writers: Writers::default(),
             turns: Turns::start(config.status_bytes_per_second, metrics.clone()),
             metrics,
-            planning: Semaphore::new(PLANNED_AT_A_TIME),
+            plans: Plans::default(),
             client,
+            lease,
             config,
             connections,
         })

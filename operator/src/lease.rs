@@ -23,13 +23,13 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(crate) async fn lead(context: Arc<Context>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let candidate = tokio::select! {
-            candidate = Candidate::stand(&context.client, &context.config) => candidate,
+            candidate = Candidate::stand(&context.lease, &context.config) => candidate,
             () = stop.cancelled() => return,
         };
         let Candidate { mut leading, task } = candidate;
         {
             // Gone with the block: the Lease is given back when nobody listens any more.
-            let free = free(&context.client, &context.config, leading.clone());
+            let free = free(&context.lease, &context.config, leading.clone());
             tokio::pin!(free);
             while follow(&context, &mut leading, &stop, free.as_mut()).await {}
         }

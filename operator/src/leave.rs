@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::api_server::ApiServer;
 use crate::config::Config;
 use crate::connection::Connections;
 use crate::error::{found, is_conflict};
@@ -34,7 +35,7 @@ const CONCURRENCY: usize = 8;
 
 /// Leaves. `deployment` is the operator's own, which is stopped first.
 pub(crate) async fn leave(
-    client: Client,
+    ApiServer { client, lease }: ApiServer,
     config: &Config,
     connections: Connections,
     deployment: Option<&str>,
@@ -46,7 +47,7 @@ pub(crate) async fn leave(
         found(deployments.patch_scale(name, &PatchParams::default(), &none).await).map_err(refused)?;
         info!(deployment = name, "the operator is being stopped");
     }
-    let lease = lease::hold(&client, config);
+    let lease = lease::hold(&lease, config);
     let lease = tokio::time::timeout(HANDOVER, lease).await;
     let lease = lease.map_err(|_| "an operator still leads: stop it first".to_owned())?;
     let until = Instant::now() + config.finalizer_deadline;

@@ -1,5 +1,6 @@
 //! The operator: reads its settings, joins the election, and drives PipelineRuns while it leads.
 
+mod api_server;
 mod config;
 mod connection;
 mod context;
@@ -25,12 +26,12 @@ mod truncation;
 use std::process::ExitCode;
 
 use clap::Parser;
-use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::api_server::ApiServer;
 use crate::config::{Command, Config};
 use crate::connection::Connections;
 use crate::context::Context;
@@ -57,19 +58,18 @@ async fn main() -> ExitCode {
 }
 
 /// The clients of the API server and of Kafka.
-async fn connect(config: &Config) -> Result<(Client, Connections), String> {
+async fn connect(config: &Config) -> Result<(ApiServer, Connections), String> {
     // Before the first TLS client: the libraries come without a provider of their own. A second install is refused,
     // and there is none.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let connections = Connections::new(&config.kafka_dir, config.bootstrap_servers.as_deref());
     let connections = connections.map_err(|error| format!("Kafka: {error}"))?;
-    let client = Client::try_default().await.map_err(|error| format!("the API server: {error}"))?;
-    Ok((client, connections))
+    Ok((ApiServer::connect().await?, connections))
 }
 
 async fn leave_for_good(config: &Config, deployment: Option<&str>) -> Result<(), String> {
-    let (client, connections) = connect(config).await?;
-    leave::leave(client, config, connections, deployment).await
+    let (api_server, connections) = connect(config).await?;
+    leave::leave(api_server, config, connections, deployment).await
 }
 
 /// A task that panics alone would leave a process that answers its probes, keeps the Lease and does nothing more. It ends
@@ -84,11 +84,11 @@ fn end_on_panic() {
 
 async fn operate(config: Config) -> Result<(), String> {
     end_on_panic();
-    let (client, connections) = connect(&config).await?;
+    let (api_server, connections) = connect(&config).await?;
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     info!(version = env!("CARGO_PKG_VERSION"), identity = %config.identity(), listen = %config.listen, "started");
-    let context = Context::new(client, config, connections);
+    let context = Context::new(api_server, config, connections);
     let stop = CancellationToken::new();
     let server = tokio::spawn(telemetry::serve(context.clone(), listener, stop.clone()));
     let election = tokio::spawn(lease::lead(context, stop.clone()));

@@ -1,8 +1,11 @@
 //! The reconcile of a PipelineRun, in steps: observe, validate, ensure the stages, hand the run to its actor.
 
 mod observe;
+mod plans;
 mod unreadable;
 mod validate;
+
+pub(crate) use self::plans::Plans;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,9 +19,9 @@ use orch_crds::condition::accepted;
 use orch_crds::status::PinnedPipeline;
 use orch_crds::{Pipeline, PipelineRun};
 use orch_runner::RunSettings;
-use tokio::task::block_in_place;
 use tracing::{debug, info};
 
+use self::plans::Unplanned;
 use crate::connection;
 use crate::context::Context;
 use crate::ensure::{self, Ensured, NotEnsured};
@@ -136,22 +139,15 @@ async fn start(
     own: Option<StageSet>,
 ) -> Result<Action, Error> {
     let (since, generation) = (Instant::now(), run.metadata.generation);
-    let turn = match run.spec.objects_from {
-        // Nobody closes it.
-        Some(_) => context.planning.acquire().await.ok(),
-        None => None,
-    };
-    let mut observed = match observe::observe(&context.client, &run).await? {
+    let observed = match observe::observe(&context.client, &run).await? {
         Ok(observed) => observed,
         Err(missing) => return Ok(wait_for(context, &run, &missing)),
     };
-    // The loops of other runs go on meanwhile.
-    let validated = block_in_place(|| validate::validate(&run, &observed));
-    observed.chunks = Vec::new();
-    drop(turn);
-    let plan = match validated {
-        Ok(plan) => Arc::new(plan),
-        Err(findings) => {
+    let maps = Api::namespaced(context.client.clone(), &run.namespace().unwrap_or_default());
+    let plan = match context.plans.of(&maps, &run, observed.stages.as_deref()).await? {
+        Ok(plan) => plan,
+        Err(Unplanned::Missing(missing)) => return Ok(wait_for(context, &run, &missing)),
+        Err(Unplanned::Refused(findings)) => {
             let (reason, message) = findings::describe(&findings);
             info!(run = %run.name_any(), findings = findings.len(), "the graph is refused");
             context.writers.note(context, &run, Facts::refused(generation, reason, message));

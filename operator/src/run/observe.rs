@@ -1,11 +1,12 @@
-//! Reads everything that a run names: its Pipeline and its ConfigMaps. Reads only.
+//! Reads what a run names: its Pipeline and its ConfigMaps. Reads only.
 
 use std::sync::Arc;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
 use orch_core::catalogue::Room;
-use orch_crds::chunk::{Chunk, ChunkMissing};
+use orch_crds::chunk::Chunk;
 use orch_crds::condition::accepted;
 use orch_crds::stage::StageSpec;
 use orch_crds::{Pipeline, PipelineRun};
@@ -13,15 +14,18 @@ use orch_crds::{Pipeline, PipelineRun};
 use crate::guarded::Guarded;
 use crate::missing::Missing;
 
-/// What a run names, as it was found.
+/// ConfigMaps that are asked for at a time: while many ask, each answer takes long. Few, because beside its text each is in
+/// memory once more.
+const READ_AHEAD: usize = 4;
+
+/// The Pipeline that a run names, as it was found.
 pub(crate) struct Observed {
     pub(crate) pipeline: Option<Arc<Pipeline>>,
     /// The Pipeline's stages as this run has them, see [`PipelineRun::shared_stages`].
     pub(crate) stages: Option<Vec<StageSpec>>,
-    pub(crate) chunks: Vec<Chunk>,
 }
 
-/// Reads what the run names.
+/// Reads the Pipeline that the run names.
 pub(crate) async fn observe(
     client: &Client,
     run: &PipelineRun,
@@ -46,42 +50,42 @@ pub(crate) async fn observe(
             }
         }
     };
-    let stages = match run.shared_stages(pipeline.as_deref()) {
-        Ok(stages) => stages,
-        Err(finding) => {
-            return Ok(Err(Missing { reason: accepted::STATUS_UNREADABLE, message: finding.to_string() }));
-        }
-    };
-    Ok(match chunks(&Api::namespaced(client.clone(), &namespace), run).await? {
-        Ok(chunks) => Ok(Observed { pipeline, stages, chunks }),
-        Err(missing) => Err(Missing { reason: missing.reason(), message: missing.to_string() }),
+    Ok(match run.shared_stages(pipeline.as_deref()) {
+        Ok(stages) => Ok(Observed { pipeline, stages }),
+        Err(finding) => Err(Missing { reason: accepted::STATUS_UNREADABLE, message: finding.to_string() }),
     })
 }
 
 /// What `objectsFrom` names, up to the entry with which it is more than any run may hold: the checks refuse that.
-async fn chunks(
+pub(super) async fn chunks(
     api: &Api<ConfigMap>,
     run: &PipelineRun,
-) -> Result<Result<Vec<Chunk>, ChunkMissing>, kube::Error> {
-    let mut last: Option<(&str, Option<ConfigMap>)> = None;
+) -> Result<Result<Vec<Chunk>, Missing>, kube::Error> {
+    let entries: Vec<_> = run.spec.objects_from.iter().flatten().map(|entry| &entry.config_map).collect();
+    let of_one_map: Vec<_> = entries.chunk_by(|one, next| one.name == next.name).collect();
+    let read = |name: String| {
+        let api = api.clone();
+        async move { api.get_opt(&name).await }
+    };
+    let reads: Vec<_> = of_one_map.iter().map(|entries| read(entries[0].name.clone())).collect();
+    let mut maps = stream::iter(reads).buffered(READ_AHEAD);
     let mut chunks = Vec::new();
     let mut bytes = 0;
-    for entry in run.spec.objects_from.iter().flatten().map(|entry| &entry.config_map) {
-        // One at a time: beside its text each is in memory once more.
-        let map = match last.take().filter(|(name, _)| *name == entry.name) {
-            Some((_, map)) => map,
-            None => api.get_opt(&entry.name).await?,
-        };
-        let (_, map) = last.insert((&entry.name, map));
-        match Chunk::take(entry, map.as_ref()) {
-            Ok(chunk) => {
-                bytes += chunk.bytes.len();
-                chunks.push(chunk);
+    for entries in of_one_map {
+        let map = maps.try_next().await?.flatten();
+        for entry in entries {
+            match Chunk::take(entry, map.as_ref()) {
+                Ok(chunk) => {
+                    bytes += chunk.bytes.len();
+                    chunks.push(chunk);
+                }
+                Err(missing) => {
+                    return Ok(Err(Missing { reason: missing.reason(), message: missing.to_string() }));
+                }
             }
-            Err(missing) => return Ok(Err(missing)),
-        }
-        if bytes > Room::MAX_BYTES {
-            break;
+            if bytes > Room::MAX_BYTES {
+                return Ok(Ok(chunks));
+            }
         }
     }
     Ok(Ok(chunks))

@@ -3,16 +3,20 @@
 use orch_core::finding::Finding;
 use orch_core::plan::{RunPlan, plan};
 use orch_crds::PipelineRun;
+use orch_crds::chunk::Chunk;
 use orch_crds::conversion::{check_inline_size, run_spec};
+use orch_crds::stage::StageSpec;
 
-use super::observe::Observed;
-
-/// Checks what was observed.
-pub(crate) fn validate(run: &PipelineRun, observed: &Observed) -> Result<RunPlan, Vec<Finding>> {
+/// Checks what was read.
+pub(super) fn validate(
+    run: &PipelineRun,
+    stages: Option<&[StageSpec]>,
+    chunks: &[Chunk],
+) -> Result<RunPlan, Vec<Finding>> {
     if let Some(too_large) = check_inline_size(&run.spec) {
         return Err(vec![too_large]);
     }
-    let converted = run_spec(&run.spec, observed.stages.as_deref(), &observed.chunks)?;
+    let converted = run_spec(&run.spec, stages, chunks)?;
     let mut plan = plan(converted.spec)?;
     plan.warnings.splice(0..0, converted.warnings);
     Ok(plan)

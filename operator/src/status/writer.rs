@@ -38,6 +38,11 @@ use crate::stages::{SetHandle, SetKey, stop_workers};
 
 /// After a refusal the API server is asked again after this.
 const RETRY: Duration = Duration::from_secs(2);
+/// A run takes so small a part of an API server's time that is slow: of one that has too much to do each would take more
+/// than its share otherwise.
+const PART_OF_THE_TIME: u32 = 4;
+/// But a status is never older than this for that.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What the API server answers to a write: not the whole resource.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
@@ -105,6 +110,8 @@ pub(crate) struct Writer {
     /// What has not been looked at yet.
     need: Option<Need>,
     written_at: Option<Instant>,
+    /// How long that took.
+    took: Duration,
     not_before: Instant,
 }
 
@@ -138,6 +145,7 @@ impl Writer {
             waiting: Vec::new(),
             need: None,
             written_at: None,
+            took: Duration::ZERO,
             not_before: Instant::now(),
         }
     }
@@ -216,16 +224,17 @@ impl Writer {
 
     /// When what is needed may be written.
     fn due(&self) -> Instant {
+        let patience = patience(self.took);
         let interval = match self.need {
             Some(Need::End) => Duration::ZERO,
-            Some(Need::News) => INTERVAL,
-            Some(Need::Progress) | None => self.context.turns.interval(self.rest + self.bytes),
+            Some(Need::News) => INTERVAL.max(patience),
+            Some(Need::Progress) | None => self.context.turns.interval(self.rest + self.bytes).max(patience),
         };
         self.written_at.map_or(self.not_before, |at| self.not_before.max(at + interval))
     }
 
     async fn write(&mut self, turn: Turn) -> Outcome {
-        let (began, had_begun) = (Instant::now(), self.written.start_offset.is_some());
+        let had_begun = self.written.start_offset.is_some();
         let snapshot = match &mut self.source {
             Some(source) => {
                 source.records_are_known();
@@ -253,10 +262,11 @@ impl Writer {
         });
         let wanted = compose(&self.written, &self.facts, seen.as_ref(), now_ms());
         if wanted != self.written {
+            let began = Instant::now();
             if let Err(outcome) = self.patch(wanted, turn).await {
                 return outcome;
             }
-            self.written_at = Some(began);
+            (self.took, self.written_at) = (began.elapsed(), Some(Instant::now()));
         }
         if let Some((source, start)) = self.source.as_ref().zip(self.written.start_offset) {
             source.set.begins_at(&self.uid, start);
@@ -386,6 +396,11 @@ impl Writer {
     }
 }
 
+/// How long to wait after a write that took so long.
+fn patience(took: Duration) -> Duration {
+    took.saturating_mul(PART_OF_THE_TIME).min(PATIENCE)
+}
+
 /// A change of what the run is with; none while it is with nobody.
 async fn change(source: &mut Option<Source>, run: &RunUid, records: bool) -> Change {
     match source {
@@ -441,4 +456,17 @@ where
 /// Texts, numbers and lists: they always serialise.
 fn bytes(part: &impl Serialize) -> usize {
     serde_json::to_vec(part).map_or(0, |json| json.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_server_that_takes_its_time_is_asked_less_often() {
+        let ms = Duration::from_millis;
+        for (took, wait) in [(0, 0), (10, 40), (1_500, 6_000), (2_500, 10_000), (30_000, 10_000)] {
+            assert_eq!(patience(ms(took)), ms(wait), "{took}");
+        }
+    }
 }
