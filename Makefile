@@ -70,7 +70,7 @@ e2e-processes: ## Operator, workers, broker and API server as processes of this 
 e2e-cluster: ## The charts and pods in a cluster of its own, which is gone afterwards
 	@scripts/e2e.sh cluster
 
-scale: ## 100,000 objects in one run, then 200 runs at once, 20 of them as large; other sizes by SCALE_OBJECTS, SCALE_RUNS, ...
+scale: ## 100,000 objects in one run, 200 runs at once, 20 of them as large, a killed operator; other sizes by SCALE_OBJECTS, ...
 	@scripts/e2e.sh scale
 
 bench: ## How fast runs are, beside a level replay on the same broker; GRAPHS=DIR, ROUNDS, OUT, QUICK=1: bench/README.md

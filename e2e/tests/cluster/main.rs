@@ -6,6 +6,7 @@
 mod audit;
 mod catalogue;
 mod command;
+mod large;
 mod release;
 mod scale;
 mod secured;
@@ -22,7 +23,7 @@ async fn the_system_in_a_cluster() {
     let client = orch_e2e::api::client("KUBECONFIG").await;
     catalogue::objets_json_ends_succeeded_and_deletion_leaves_nothing(&client).await;
     side_by_side(&client).await;
-    command::until_gone(&["catalogue", "threeways", "scale", "restricted", "secured", "shared"]);
+    command::until_gone(&["catalogue", "threeways", "large", "scale", "restricted", "secured", "shared"]);
     release::an_upgrade_in_mid_run_replaces_no_worker(&client).await;
     let granted = audit::Granted::read();
     release::an_uninstall_strands_nothing_and_the_next_operator_goes_on(&client).await;
@@ -41,6 +42,7 @@ async fn side_by_side(client: &Client) {
     }
     let tests = begin![
         catalogue::one_manifest_ends_the_same_three_ways,
+        large::a_hundred_thousand_objects_are_complete_in_a_small_status,
         scale::the_pod_that_works_stays_when_a_stage_scales_down,
         secured::a_restricted_namespace_admits_every_pod,
         secured::kafka_with_tls_and_scram_works_for_operator_and_workers,

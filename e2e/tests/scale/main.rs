@@ -1,14 +1,17 @@
-//! Large runs and many runs at once: what they cost the API server, what they leave each other. Sizes by variables, so
-//! that one program serves a short look and the real thing: `make scale`.
+//! Large runs, many runs at once, and an operator that dies: what they cost the API server, what they leave each other,
+//! how soon the next one goes on. Sizes by variables, so that one program serves a short look and the real thing:
+//! `make scale`.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod ledger;
 mod many;
 mod one;
+mod recovery;
 mod sizes;
 mod tape;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use orch_e2e::graphs::{Graph, layered, objects_json};
 use orch_e2e::process::Process;
@@ -44,14 +47,19 @@ async fn store(setup: &Setup, name: &str, graph: &Graph) -> Value {
 
 /// An operator with the budget of these sizes.
 fn operator(setup: &Setup, sizes: &Sizes) -> Process {
+    operator_called("operator", setup, sizes)
+}
+
+fn operator_called(identity: &str, setup: &Setup, sizes: &Sizes) -> Process {
     let budget = sizes.bytes_per_second.to_string();
-    setup.operator_with("operator", &[("ORCH_STATUS_BYTES_PER_SECOND", &budget)])
+    setup.operator_with(identity, &[("ORCH_STATUS_BYTES_PER_SECOND", &budget)])
 }
 
 /// The Pipeline of all runs, with workers that are never taken away.
-async fn pipeline(setup: &Setup) {
+async fn pipeline(setup: &Setup, object_takes: Duration) {
+    let duration = format!("{}ms", object_takes.as_millis());
     let stage = json!({
-        "name": "work", "partitions": PARTITIONS, "processor": {"simulate": {"duration": "0s"}},
+        "name": "work", "partitions": PARTITIONS, "processor": {"simulate": {"duration": duration}},
         "worker": {"concurrency": 1024, "minReplicas": 2, "maxReplicas": 2},
     });
     setup.pipeline("shared", &json!([stage])).await;

@@ -1,6 +1,6 @@
 //! One run whose objects no resource could hold.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use orch_e2e::setup::Setup;
 use serde_json::json;
@@ -17,7 +17,7 @@ async fn a_run_from_config_maps_is_complete_in_its_status_and_small_in_memory() 
     let sizes = Sizes::read();
     let setup = Setup::new("scale-one").await;
     let operator = operator(&setup, &sizes);
-    pipeline(&setup).await;
+    pipeline(&setup, Duration::ZERO).await;
     let sources = store(&setup, "large", &graph(sizes.objects)).await;
     let mut ledger = Ledger::open(&setup).await;
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! When each run had its first ready record, by the topic itself.
+//! When each run had its first ready record since somebody looks, by the topic itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,8 +25,17 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
-    /// Begins when the topic is there.
+    /// Begins when the topic is there, with its first record.
     pub(crate) async fn begin(setup: &Setup, topic: &str) -> Self {
+        Self::follow(setup, topic, Offset::Beginning).await
+    }
+
+    /// The same with what is written from now on.
+    pub(crate) async fn begin_at_the_end(setup: &Setup, topic: &str) -> Self {
+        Self::follow(setup, topic, Offset::End).await
+    }
+
+    async fn follow(setup: &Setup, topic: &str, from: Offset) -> Self {
         let is_there = async || {
             let found = history::topics(&setup.bootstrap, topic);
             if found.iter().any(|found| found == topic) { Ok(()) } else { Err(format!("{found:?}")) }
@@ -40,7 +49,7 @@ impl Tape {
             .unwrap();
         let mut assignment = TopicPartitionList::new();
         for partition in 0..PARTITIONS {
-            assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+            assignment.add_partition_offset(topic, partition, from).unwrap();
         }
         consumer.assign(&assignment).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
