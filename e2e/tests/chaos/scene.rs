@@ -186,9 +186,10 @@ impl Scene {
             self.pace.add(name, graph.len());
             self.runs.push(Run { name, uid, graph });
         }
-        let at_work = async || match self.ended() {
-            0 => Err("nothing has ended".to_owned()),
-            _ => Ok(()),
+        // All of them: the first fault may be one of any run.
+        let at_work = async || match self.runs.iter().find(|run| self.ended_of(run.name) == 0) {
+            Some(run) => Err(format!("nothing of {} has ended", run.name)),
+            None => Ok(()),
         };
         until("the runs are at work", LIMIT, at_work).await;
     }
