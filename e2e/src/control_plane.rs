@@ -1,5 +1,6 @@
 //! etcd and the API server that a test may kill. `scripts/chaos.sh` starts them, and says how that is done again.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,8 +9,6 @@ use serde_json::{Value, json};
 
 use crate::api::variable;
 use crate::http::post;
-
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A program of it.
 #[derive(Debug, Clone, Copy)]
@@ -39,34 +38,32 @@ impl ControlPlane {
         self.folder.join("admin.kubeconfig")
     }
 
-    /// Sends a signal, such as `STOP`.
+    /// Sends a signal, such as `STOP`. After `KILL` the daemon is gone when this returns: a start finds none that it could
+    /// take for its own, and its port is free. The last of its threads may keep that for a moment longer.
     pub fn signal(&self, daemon: Daemon, signal: &str) {
-        let name = match daemon {
-            Daemon::ApiServer => "apiserver",
-            Daemon::Etcd => "etcd",
+        let (name, port) = match daemon {
+            Daemon::ApiServer => ("apiserver", self.port()),
+            Daemon::Etcd => ("etcd", self.port() + 1),
         };
         let pid = std::fs::read_to_string(self.folder.join(format!("run/{name}.pid"))).unwrap();
         let sent = Command::new("kill").args(["-s", signal, pid.trim()]).status().unwrap();
         assert!(sent.success(), "{name} had ended already: see {}", self.folder.display());
         let command = format!("/proc/{}/cmdline", pid.trim());
         let deadline = Instant::now() + Duration::from_secs(10);
-        // A start finds nobody that it could take for its own.
-        while signal == "KILL" && std::fs::read(&command).is_ok_and(|text| !text.is_empty()) {
+        while signal == "KILL"
+            && (std::fs::read(&command).is_ok_and(|text| !text.is_empty())
+                || TcpStream::connect(("127.0.0.1", port)).is_ok())
+        {
             assert!(Instant::now() < deadline, "{name} does not end: see {}", self.folder.display());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Starts what does not run, and waits until the API server answers. The port of a process that was killed may
-    /// answer for a moment longer.
+    /// Starts what does not run, and waits until the API server answers.
     pub fn start(&self) {
-        let deadline = Instant::now() + PATIENCE;
         let mut command = Command::new("sh");
-        command.args(["-c", &self.start]).stdin(Stdio::null()).stdout(Stdio::null());
-        while !command.status().unwrap().success() {
-            assert!(Instant::now() < deadline, "it was not started: see {}", self.folder.display());
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        let command = command.args(["-c", &self.start]).stdin(Stdio::null()).stdout(Stdio::null());
+        assert!(command.status().unwrap().success(), "it was not started: see {}", self.folder.display());
     }
 
     /// Has etcd give back the space of what was deleted, and takes its alarm away.
@@ -85,10 +82,14 @@ impl ControlPlane {
 
     /// Asks etcd's JSON gateway; it listens one port above the API server.
     fn etcd(&self, path: &str, question: &Value) -> Value {
-        let port = std::fs::read_to_string(self.folder.join("run/port")).unwrap();
-        let port: u16 = port.trim().parse().unwrap();
-        let answer = post(&format!("127.0.0.1:{}", port + 1), &format!("/v3/{path}"), &question.to_string());
+        let at = format!("127.0.0.1:{}", self.port() + 1);
+        let answer = post(&at, &format!("/v3/{path}"), &question.to_string());
         serde_json::from_str(&answer).unwrap_or(Value::Null)
+    }
+
+    /// Of the API server.
+    fn port(&self) -> u16 {
+        std::fs::read_to_string(self.folder.join("run/port")).unwrap().trim().parse().unwrap()
     }
 }
 
