@@ -75,9 +75,7 @@ impl Plans {
             Ok(chunks) => chunks,
             Err(missing) => return Ok(Err(Unplanned::Missing(missing))),
         };
-        // The loops of other runs go on meanwhile.
-        let plan = block_in_place(|| checked(run, stages, &chunks));
-        Ok(plan.map(|plan| match key {
+        Ok(checked(run, stages, &chunks).map(|plan| match key {
             Some(key) => self.share(key, plan),
             None => plan,
         }))
@@ -104,7 +102,9 @@ fn checked(
     stages: Option<&[StageSpec]>,
     chunks: &[Chunk],
 ) -> Result<Arc<RunPlan>, Unplanned> {
-    validate::validate(run, stages, chunks).map(Arc::new).map_err(Unplanned::Refused)
+    // The loops of other runs go on meanwhile.
+    let plan = block_in_place(|| validate::validate(run, stages, chunks));
+    plan.map(Arc::new).map_err(Unplanned::Refused)
 }
 
 impl Key {
