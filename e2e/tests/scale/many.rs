@@ -28,7 +28,7 @@ const LAST_TO_MEDIAN: f64 = 3.0;
 const SPREAD_OF_ENDS: f64 = 0.2;
 /// Runs of less than seconds would see more than their shares.
 const GRAIN_MS: f64 = 500.0;
-const GRAIN_OF_ENDS_MS: f64 = 1_000.0;
+const GRAIN_OF_ENDS_MS: f64 = 2_000.0;
 
 /// The runs of one size.
 struct Group {
