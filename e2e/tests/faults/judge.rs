@@ -53,12 +53,12 @@ impl Evidence<'_> {
         own.is_none_or(|answered| death.at_ms < self.committed_by(answered))
     }
 
-    /// Until when the commit of what was answered then may take.
+    /// Until when the commit of what was answered then may take: each outage that begins before puts it off.
     fn committed_by(&self, answered: i64) -> i64 {
-        let in_the_way =
-            |outage: &&Outage| outage.from_ms <= answered + COMMIT_MS && answered <= outage.until_ms;
-        let outage = self.outages.iter().find(in_the_way);
-        outage.map_or(answered, |outage| outage.until_ms) + COMMIT_MS
+        let later = self.outages.iter().filter(|outage| answered <= outage.until_ms);
+        later.fold(answered + COMMIT_MS, |by, outage| {
+            if outage.from_ms <= by { by.max(outage.until_ms + COMMIT_MS) } else { by }
+        })
     }
 }
 
@@ -104,5 +104,16 @@ mod tests {
         let outage = |from_ms, until_ms| [Outage { from_ms, until_ms }];
         assert_eq!(lacking(&[1_021, 20_020], &[death(9_000)], &outage(1_022, 8_000)), 0);
         assert_eq!(lacking(&[1_021, 20_020], &[death(19_000)], &outage(1_022, 8_000)), 1, "it was back");
+    }
+
+    /// The broker was killed again as soon as it was back: what could not be committed counted as done twice.
+    #[test]
+    fn nobody_commits_between_two_outages_that_follow_each_other() {
+        let outage = |from_ms, until_ms| Outage { from_ms, until_ms };
+        let (first, second) = (outage(1_022, 6_000), outage(6_002, 11_000));
+        assert_eq!(lacking(&[1_021, 20_020], &[death(11_002)], &[first, second]), 0);
+        assert_eq!(lacking(&[1_021, 20_020], &[death(13_001)], &[first, second]), 1, "it was back");
+        let late = outage(9_000, 11_000);
+        assert_eq!(lacking(&[1_021, 20_020], &[death(11_002)], &[first, late]), 1, "it was back before");
     }
 }
