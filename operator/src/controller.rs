@@ -1,7 +1,7 @@
 //! Watches both kinds and reconciles them, as long as this replica leads.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
 use kube::runtime::controller::{Action, Config, Controller};
@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::error::Error;
 use crate::guarded::Guarded;
+use crate::lock::lock;
 use crate::scope::Scope;
 use crate::truncation;
 
@@ -77,7 +78,7 @@ impl Known {
     fn is_news<K: Resource<DynamicType = ()>>(&self, pipeline: &K) -> bool {
         let meta = pipeline.meta();
         let now = (meta.uid.clone(), meta.generation, meta.deletion_timestamp.is_some());
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         // By name: there are no more of them than there ever were names.
         let key = format!("{}/{}", pipeline.namespace().unwrap_or_default(), pipeline.name_any());
         known.insert(key, now.clone()) != Some(now)

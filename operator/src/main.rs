@@ -12,6 +12,7 @@ mod findings;
 mod guarded;
 mod lease;
 mod leave;
+mod lock;
 mod missing;
 mod outage;
 mod pipeline;

@@ -5,7 +5,7 @@ mod own;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -16,6 +16,7 @@ use orch_crds::condition::accepted;
 use tracing::info;
 
 use self::own::Own;
+use crate::lock::lock;
 use crate::missing::Missing;
 use crate::stages::StageSet;
 
@@ -48,7 +49,7 @@ impl Connections {
     /// The bus behind a connection: the same one for the same contents.
     pub(crate) fn bus(&self, files: &Files) -> Result<Arc<dyn Bus>, BusError> {
         let own = self.own.now();
-        let mut buses = self.buses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buses = lock(&self.buses);
         // Nobody uses these any more: a Secret says something else by now, and the clients would try the old for ever.
         buses.retain(|files, bus| *files == own || Arc::strong_count(bus) > 1);
         if let Some(bus) = buses.get(files) {

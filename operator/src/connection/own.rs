@@ -3,13 +3,14 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use orch_bus::BusError;
 use tracing::{info, warn};
 
 use super::{Files, KEYS};
+use crate::lock::lock;
 
 /// The folder is read again after this.
 const FRESH: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ impl Own {
 
     /// The connection as it is now. While it cannot be read it is what it was before.
     pub(super) fn now(&self) -> Files {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         if last.read_at.elapsed() >= FRESH {
             last.renew(read(&self.folder, self.bootstrap.as_deref()));
         }

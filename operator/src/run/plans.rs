@@ -2,7 +2,7 @@
 //! megabytes until it is done, so few are read at a time, and runs of one graph share its plan.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 
 use super::{observe, validate};
+use crate::lock::lock;
 use crate::missing::Missing;
 
 /// Runs with ConfigMaps that are read and checked at the same time.
@@ -82,12 +83,12 @@ impl Plans {
     }
 
     fn get(&self, key: &Key) -> Option<Arc<RunPlan>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(key).and_then(Weak::upgrade)
+        lock(&self.kept).get(key).and_then(Weak::upgrade)
     }
 
     /// Shares a plan: the answer is the one that all have, which may be one that was made meanwhile.
     fn share(&self, key: Key, plan: Arc<RunPlan>) -> Arc<RunPlan> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         kept.retain(|_, plan| plan.strong_count() > 0);
         if let Some(other) = kept.get(&key).and_then(Weak::upgrade) {
             return other;

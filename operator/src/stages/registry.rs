@@ -17,8 +17,9 @@ use tokio::sync::OwnedMutexGuard;
 use tracing::info;
 
 use super::StageSet;
-use super::set::{Drive, Runs, SetHandle, lock};
+use super::set::{Drive, Runs, SetHandle};
 use crate::connection::Files;
+use crate::lock::lock;
 
 /// Who was superseded leaves the topics to the other operator for so long, should both believe that they lead.
 const YIELD: Duration = Duration::from_secs(30);

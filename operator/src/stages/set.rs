@@ -21,6 +21,7 @@ use super::build::Prepared;
 use super::health::WorkersState;
 use super::workers::Workers;
 use crate::connection::Files;
+use crate::lock::lock;
 use crate::status::Condition;
 
 /// An actor that took over from one that broke is trusted after this: where it may not write, say, it breaks at once
@@ -239,11 +240,6 @@ fn shown(own: Option<Exit>, before: Option<&Exit>) -> Option<Exit> {
         Some(exit) => Some(exit),
         None => before.cloned(),
     }
-}
-
-/// A panic while the lock was held leaves a map that is still whole.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]

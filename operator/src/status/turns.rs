@@ -1,7 +1,7 @@
 //! Turns to write: who asks waits here until the budget of the whole operator has one for it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orch_core::id::Millis;
@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::budget::{Budget, Urgency, Waiter};
+use crate::lock::lock;
 use crate::telemetry::Metrics;
 
 /// See the module.
@@ -38,13 +39,13 @@ impl Turns {
 
     /// Between two writes of a run whose resource has so many bytes.
     pub(super) fn interval(&self, bytes: usize) -> Duration {
-        self.lock().budget.interval(bytes as u64)
+        lock(&self.state).budget.interval(bytes as u64)
     }
 
     /// Takes a place for a write of about so many bytes.
     pub(crate) fn ask(self: &Arc<Self>, urgency: Urgency, bytes: usize) -> Place {
         let (sender, turn) = oneshot::channel();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let waiter = state.next;
         state.next += 1;
         state.waiting.insert(waiter, sender);
@@ -68,7 +69,7 @@ impl Turns {
     /// Hands out what there is, and says when there is more.
     fn hand_out(self: &Arc<Self>) -> Option<Millis> {
         let mut unwanted = Vec::new();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         while let Some((waiter, taken)) = state.budget.next(self.now()) {
             let turn = Turn { turns: self.clone(), taken, written: 0 };
             let refused = match state.waiting.remove(&waiter) {
@@ -85,11 +86,6 @@ impl Turns {
 
     fn now(&self) -> Millis {
         self.since.elapsed().as_millis() as Millis
-    }
-
-    /// A panic while the lock was held leaves books that are still whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,7 +111,7 @@ impl Place {
     pub(super) fn hurry(&mut self, urgency: Urgency) {
         if urgency > self.urgency {
             self.urgency = urgency;
-            let mut state = self.turns.lock();
+            let mut state = lock(&self.turns.state);
             // Whose turn has come already waits no more.
             if state.waiting.contains_key(&self.waiter) {
                 state.budget.wish(self.waiter, urgency, self.bytes as u64);
@@ -140,7 +136,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut state = self.turns.lock();
+        let mut state = lock(&self.turns.state);
         if state.waiting.remove(&self.waiter).is_some() {
             state.budget.withdraw(self.waiter);
             drop(state);
@@ -165,7 +161,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.turns.lock().budget.settle(self.taken, self.written);
+        lock(&self.turns.state).budget.settle(self.taken, self.written);
         self.turns.changed.notify_one();
     }
 }

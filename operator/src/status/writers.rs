@@ -1,7 +1,7 @@
 //! The writers of this leader, one a run.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kube::ResourceExt;
@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::facts::Facts;
 use super::writer::{Beginning, Order, Writer};
 use crate::context::Context;
+use crate::lock::lock;
 use crate::stages::SetHandle;
 
 /// A write that takes longer is not waited for. The run is then read and checked again, so that with many runs at an API
@@ -54,36 +55,36 @@ impl Writers {
 
     /// The run is gone: its writer ends.
     pub(crate) fn drop_run(&self, run: &RunUid) {
-        self.lock().remove(run);
-        self.seen_finished.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
-        self.over.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+        lock(&self.by_run).remove(run);
+        lock(&self.seen_finished).remove(run);
+        lock(&self.over).remove(run);
     }
 
     /// The end of a run is written, and it is with no actor any more.
     pub(super) fn note_end_of(&self, run: &RunUid) {
-        self.over.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
+        lock(&self.over).insert(run.clone());
     }
 
     /// Whether that was so while this operator led.
     pub(crate) fn has_written_the_end_of(&self, run: &RunUid) -> bool {
-        self.over.lock().unwrap_or_else(PoisonError::into_inner).contains(run)
+        lock(&self.over).contains(run)
     }
 
     /// Whether this finished run is looked at for the first time.
     pub(crate) fn first_look(&self, run: &RunUid) -> bool {
-        self.seen_finished.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone())
+        lock(&self.seen_finished).insert(run.clone())
     }
 
     /// No run is written any more.
     pub(crate) fn clear(&self) {
-        self.lock().clear();
-        self.seen_finished.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.over.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.by_run).clear();
+        lock(&self.seen_finished).clear();
+        lock(&self.over).clear();
     }
 
     fn send(&self, context: &Arc<Context>, run: &PipelineRun, order: Order) {
         let Some(uid) = run.uid() else { return };
-        let mut writers = self.lock();
+        let mut writers = lock(&self.by_run);
         let uid = RunUid::new(&uid);
         let order = match writers.get(&uid) {
             None => order,
@@ -100,9 +101,5 @@ impl Writers {
         let _ = sender.send(order);
         tokio::spawn(Writer::new(context.clone(), run).run(orders));
         writers.insert(uid, sender);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunUid, mpsc::UnboundedSender<Order>>> {
-        self.by_run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
