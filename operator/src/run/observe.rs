@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::stream::{self, Buffered};
+use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
 use orch_core::catalogue::Room;
@@ -17,6 +18,8 @@ use crate::missing::Missing;
 /// ConfigMaps that are asked for at a time: while many ask, each answer takes long. Few, because beside its text each is in
 /// memory once more.
 const READ_AHEAD: usize = 4;
+/// The same where no more than their names come back.
+const ASK_AHEAD: usize = 8;
 
 /// The Pipeline that a run names, as it was found.
 pub(crate) struct Observed {
@@ -62,16 +65,13 @@ pub(super) async fn chunks(
     run: &PipelineRun,
 ) -> Result<Result<Vec<Chunk>, Missing>, kube::Error> {
     let entries: Vec<_> = run.spec.objects_from.iter().flatten().map(|entry| &entry.config_map).collect();
-    let of_one_map: Vec<_> = entries.chunk_by(|one, next| one.name == next.name).collect();
-    let read = |name: String| {
+    let mut maps = each_map(run, READ_AHEAD, |name| {
         let api = api.clone();
         async move { api.get_opt(&name).await }
-    };
-    let reads: Vec<_> = of_one_map.iter().map(|entries| read(entries[0].name.clone())).collect();
-    let mut maps = stream::iter(reads).buffered(READ_AHEAD);
+    });
     let mut chunks = Vec::new();
     let mut bytes = 0;
-    for entries in of_one_map {
+    for entries in entries.chunk_by(|one, next| one.name == next.name) {
         let map = maps.try_next().await?.flatten();
         for entry in entries {
             match Chunk::take(entry, map.as_ref()) {
@@ -89,4 +89,31 @@ pub(super) async fn chunks(
         }
     }
     Ok(Ok(chunks))
+}
+
+/// The uids of the ConfigMaps that `objectsFrom` names; none where one of them is not there.
+pub(super) async fn uids(
+    api: &Api<ConfigMap>,
+    run: &PipelineRun,
+) -> Result<Option<Vec<String>>, kube::Error> {
+    let found = each_map(run, ASK_AHEAD, |name| {
+        let api = api.clone();
+        async move { api.get_metadata_opt(&name).await }
+    });
+    let found: Vec<_> = found.try_collect().await?;
+    Ok(found.into_iter().map(|found| found?.metadata.uid).collect())
+}
+
+/// Asks about each ConfigMap that `objectsFrom` names, so many at a time. One that several entries in a row name is asked
+/// about once; the answers come in their order.
+fn each_map<F: Future>(
+    run: &PipelineRun,
+    at_a_time: usize,
+    ask: impl Fn(String) -> F,
+) -> Buffered<stream::Iter<std::vec::IntoIter<F>>> {
+    let names = run.spec.objects_from.iter().flatten().map(|entry| entry.config_map.name.clone());
+    let mut names: Vec<String> = names.collect();
+    names.dedup();
+    let asked: Vec<F> = names.into_iter().map(ask).collect();
+    stream::iter(asked).buffered(at_a_time)
 }

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
-use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use orch_core::finding::Finding;
@@ -22,8 +21,6 @@ use crate::missing::Missing;
 
 /// Runs with ConfigMaps that are read and checked at the same time.
 const READ_AT_A_TIME: usize = 2;
-/// ConfigMaps of one run that are asked for at a time: no more than their names come back.
-const ASKED_AT_A_TIME: usize = 8;
 
 /// Why a run has no plan.
 pub(super) enum Unplanned {
@@ -52,7 +49,7 @@ impl Default for Plans {
 }
 
 impl Plans {
-    /// The plan of a run, and why there is none.
+    /// The plan of a run, or why there is none.
     pub(super) async fn of(
         &self,
         api: &Api<ConfigMap>,
@@ -62,7 +59,8 @@ impl Plans {
         if run.spec.objects_from.is_none() {
             return Ok(checked(run, stages, &[]));
         }
-        let key = Key::of(api, run, stages).await?;
+        let uids = observe::uids(api, run).await?;
+        let key = uids.and_then(|uids| Key::of(run, stages, &uids));
         let shared = || key.as_ref().and_then(|key| self.get(key));
         if let Some(plan) = shared() {
             return Ok(Ok(plan));
@@ -109,27 +107,7 @@ fn checked(
 }
 
 impl Key {
-    /// The key of a run with ConfigMaps; none where one of them is not there.
-    async fn of(
-        api: &Api<ConfigMap>,
-        run: &PipelineRun,
-        stages: Option<&[StageSpec]>,
-    ) -> Result<Option<Self>, kube::Error> {
-        let names = run.spec.objects_from.iter().flatten().map(|entry| entry.config_map.name.clone());
-        let mut names: Vec<String> = names.collect();
-        names.dedup();
-        let ask = |name: String| {
-            let api = api.clone();
-            async move { api.get_metadata_opt(&name).await }
-        };
-        let asked: Vec<_> = names.into_iter().map(ask).collect();
-        let found: Vec<_> = stream::iter(asked).buffered(ASKED_AT_A_TIME).try_collect().await?;
-        let uids = found.into_iter().map(|found| found?.metadata.uid);
-        let Some(uids) = uids.collect::<Option<Vec<String>>>() else { return Ok(None) };
-        Ok(Self::from(run, stages, &uids))
-    }
-
-    fn from(run: &PipelineRun, stages: Option<&[StageSpec]>, uids: &[String]) -> Option<Self> {
+    fn of(run: &PipelineRun, stages: Option<&[StageSpec]>, uids: &[String]) -> Option<Self> {
         let text = serde_json::to_vec(&(&run.spec, stages, uids)).ok()?;
         Some(Self(Sha256::digest(text).into()))
     }
@@ -171,7 +149,7 @@ mod tests {
         let simulate = stages(&json!({"simulate": {}}));
         let same = ["uid-1".to_owned()];
         let key = |run: &PipelineRun, stages: &[StageSpec], uids: &[String]| {
-            Key::from(run, Some(stages), uids).unwrap()
+            Key::of(run, Some(stages), uids).unwrap()
         };
         let one = key(&run("one", &from_map()), &simulate, &same);
         assert!(one == key(&run("two", &from_map()), &simulate, &same));
